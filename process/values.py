@@ -1,0 +1,111 @@
+"""How the text of one setting becomes a value: pure functions, each refusing with half a sentence.
+
+Every parser takes the text of the variable and raises ValueError whose message follows the
+variable's name ("must be ..."). Parsers of secrets never repeat what they were given.
+"""
+
+import ipaddress
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+
+MIN_SECRET_BYTES = 32  # RFC 7518 section 3.2: an HS256 key as long as the hash, or longer
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a process listens: a host name or IP address, and a TCP port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    def url(self, scheme: str = "http") -> str:
+        """Where a client on this machine reaches it: a wildcard address becomes the loopback."""
+        loopback = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return f"{scheme}://{Address(loopback, self.port)}"
+
+
+def address(text: str) -> Address:
+    """`127.0.0.1:8000`, `localhost:8000` or `[::1]:8000`."""
+    host, _, port = text.rpartition(":")
+    if host.startswith("[") and host.endswith("]"):
+        host = str(ipaddress.IPv6Address(host[1:-1]))
+    elif not re.fullmatch(r"[A-Za-z0-9.-]+", host):
+        raise ValueError(f"must be host:port, such as 127.0.0.1:8000, not {text!r}")
+    if not re.fullmatch(r"[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
+        raise ValueError(f"must end in a port from 1 to 65535, not {text!r}")
+    return Address(host, int(port))
+
+
+def database_url(text: str) -> str:
+    """A libpq connection string, URL or key=value; checked for form, not connected to."""
+    try:
+        conninfo_to_dict(text)
+    except ProgrammingError:
+        # libpq's own words may quote the password back.
+        raise ValueError(
+            "is not a connection string; write it as postgresql://user:password@host:5432/name"
+        ) from None
+    return text
+
+
+def without_password(dsn: str) -> str:
+    """The same connection string, fit to be shown: its passwords become ***."""
+    try:
+        parts = conninfo_to_dict(dsn)
+    except ProgrammingError:
+        return "***"
+    hidden = {name: "***" for name in ("password", "sslpassword") if parts.get(name)}
+    return make_conninfo("", **{**parts, **hidden})
+
+
+def jwt_secret(text: str) -> str:
+    """The HS256 secret, at least 32 bytes of UTF-8."""
+    if len(text.encode()) < MIN_SECRET_BYTES:
+        raise ValueError(
+            f"must be at least {MIN_SECRET_BYTES} bytes; make one with `openssl rand -base64 48`"
+        )
+    return text
+
+
+def folder(text: str) -> Path:
+    """A path, made absolute now so that a later change of directory does not move it."""
+    return Path(text).expanduser().absolute()
+
+
+def currency(text: str) -> str:
+    """An ISO 4217 code."""
+    if not re.fullmatch(r"[A-Z]{3}", text):
+        raise ValueError(f"must be three capital letters, such as USD, not {text!r}")
+    return text
+
+
+def origins(text: str) -> tuple[str, ...]:
+    """Comma-separated web origins (RFC 6454: scheme, host and port, no path), or `*`."""
+    found = tuple(part.strip() for part in text.split(",") if part.strip())
+    for origin in found:
+        if origin != "*" and not re.fullmatch(r"https?://[^/?#@\s]+", origin):
+            raise ValueError(f"must list origins such as https://app.example, not {origin!r}")
+    return found
+
+
+def count(text: str) -> int:
+    """A whole number from 1 up."""
+    if not re.fullmatch(r"[0-9]{1,12}", text) or int(text) < 1:
+        raise ValueError(f"must be a whole number from 1 up, not {text!r}")
+    return int(text)
+
+
+def log_level(text: str) -> str:
+    """One of Python's level names, in any case."""
+    if text.upper() not in LOG_LEVELS:
+        raise ValueError(f"must be one of {', '.join(LOG_LEVELS)}, not {text!r}")
+    return text.upper()
