@@ -148,8 +148,10 @@ def _refuse_unknown(environ: Mapping[str, str], known: set[str]) -> None:
     for variable in sorted(environ):
         if not variable.startswith(PREFIX) or variable in known:
             continue
-        near = difflib.get_close_matches(variable, sorted(known), n=1)
-        hint = f"did you mean {near[0]}?" if near else "`sonnette doctor` lists the settings"
+        # Compared without the prefix, or every name would be near to every other.
+        names = {name.removeprefix(PREFIX): name for name in sorted(known)}
+        near = difflib.get_close_matches(variable.removeprefix(PREFIX), names, n=1)
+        hint = f"did you mean {names[near[0]]}?" if near else "`sonnette doctor` lists the settings"
         raise SettingsError(f"{variable} is not a setting of Sonnette; {hint}")
 
 

@@ -35,14 +35,20 @@ class Address:
 
 def address(text: str) -> Address:
     """`127.0.0.1:8000`, `localhost:8000` or `[::1]:8000`."""
-    host, _, port = text.rpartition(":")
-    if host.startswith("[") and host.endswith("]"):
-        host = str(ipaddress.IPv6Address(host[1:-1]))
-    elif not re.fullmatch(r"[A-Za-z0-9.-]+", host):
-        raise ValueError(f"must be host:port, such as 127.0.0.1:8000, not {text!r}")
+    written, _, port = text.rpartition(":")
+    host = _ipv6(written[1:-1]) if written.startswith("[") else written
+    if not re.fullmatch(r"[A-Za-z0-9.:-]+", host) or (":" in host and host == written):
+        raise ValueError(f"must be host:port, such as 127.0.0.1:8000 or [::1]:8000, not {text!r}")
     if not re.fullmatch(r"[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
         raise ValueError(f"must end in a port from 1 to 65535, not {text!r}")
     return Address(host, int(port))
+
+
+def _ipv6(text: str) -> str:
+    try:
+        return str(ipaddress.IPv6Address(text))
+    except ValueError:
+        return ""
 
 
 def database_url(text: str) -> str:
