@@ -1,0 +1,282 @@
+-- What the API, the poller and operators call. Each runs inside its caller's transaction, sets
+-- statuses, and leaves the money to the triggers of activations.sql; credit and debit aside.
+-- Own SQLSTATEs, with the machine-readable part as JSON in DETAIL: SN402 not enough money
+-- {needed, available}, SN404 unknown {what}, SN409 forbidden by the state, SN422 bad value {field}.
+
+-- buy(user, service, country, operator or null, most that may be paid or null) -> the activation,
+-- `requested`, its price frozen. Picks the cheapest offer that is in stock.
+-- SN404 no such offer; SN409 {code: no_numbers | price_changed}; SN402.
+create or replace function sonnette.buy(
+    user_id uuid, service_code text, country_code text, operator text default null, max_price numeric default null
+) returns public.activations
+    language plpgsql security definer
+    set search_path = pg_catalog, sonnette, pg_temp
+as $$
+declare
+    offer sonnette.offers;
+    bought public.activations;
+begin
+    select * into offer from sonnette.offers o
+    where o.service_code = buy.service_code and o.country_code = buy.country_code
+      and (buy.operator is null or o.operator = buy.operator)
+    order by o.stock = 0, o.price, o.account, o.operator limit 1;
+    if not found then
+        raise exception using errcode = 'SN404', message = 'no such offer: unknown service, country or operator',
+            detail = json_build_object('what', 'offer'), hint = 'GET /v1/offers lists what there is.';
+    elsif offer.stock = 0 then
+        raise exception using errcode = 'SN409', message = 'no numbers are in stock for this offer',
+            detail = json_build_object('code', 'no_numbers');
+    elsif offer.price > buy.max_price then
+        raise exception using errcode = 'SN409',
+            message = format('the price is %s now, over max_price', offer.price),
+            detail = json_build_object('code', 'price_changed', 'price', offer.price::text);
+    end if;
+    insert into public.users (id) values (buy.user_id) on conflict do nothing;
+    insert into public.activations (user_id, provider, service_code, country_code, operator, status, price)
+    values (buy.user_id, offer.account, offer.service_code, offer.country_code, buy.operator, 'requested', offer.price)
+    returning * into bought;
+    return bought;
+end
+$$;
+
+-- ask(user, activation, kind) -> the request, new or the one of that kind still open.
+-- kind: check, cancel, finish. cancel sets `cancelling`, finish leaves the status to the provider's word.
+-- SN404 not the user's; SN409 where the state forbids it, before cancel_after with {cancel_after}.
+create or replace function sonnette.ask(user_id uuid, activation_id uuid, kind text)
+    returns sonnette.requests
+    language plpgsql security definer
+    set search_path = pg_catalog, sonnette, pg_temp
+as $$
+declare
+    a public.activations;
+    asked sonnette.requests;
+begin
+    select * into a from public.activations
+    where id = ask.activation_id and activations.user_id = ask.user_id for no key update;
+    if not found then
+        raise exception using errcode = 'SN404', message = 'no such activation',
+            detail = json_build_object('what', 'activation');
+    end if;
+    select * into asked from sonnette.requests r
+    where r.activation_id = a.id and r.kind = ask.kind and r.done_at is null order by r.id limit 1;
+    if found then
+        return asked;
+    end if;
+    if (ask.kind = 'check' and a.status not in ('pending', 'received', 'cancelling'))
+       or (ask.kind = 'cancel' and (a.status <> 'pending' or a.charged))
+       or (ask.kind = 'finish' and (a.status not in ('pending', 'received') or not a.charged)) then
+        raise exception using errcode = 'SN409',
+            message = format('this activation is %s%s, and %s is not possible then', a.status,
+                             case when a.charged and a.status = 'pending' then ' and paid for' else '' end, ask.kind),
+            detail = json_build_object('status', a.status);
+    elsif ask.kind = 'cancel' and a.cancel_after > now() then
+        raise exception using errcode = 'SN409',
+            message = 'the provider does not cancel a number this soon',
+            detail = json_build_object('status', a.status, 'cancel_after', a.cancel_after);
+    end if;
+    insert into sonnette.requests (user_id, activation_id, kind)
+    values (ask.user_id, a.id, ask.kind) returning * into asked;
+    if ask.kind = 'cancel' then
+        update public.activations set status = 'cancelling' where id = a.id;
+    end if;
+    return asked;
+end
+$$;
+
+-- correct_balance(...): the common half of credit and debit.
+create or replace function sonnette.correct_balance(
+    kind text, user_id uuid, amount numeric, reason text, key text
+) returns public.wallets
+    language plpgsql security definer
+    set search_path = pg_catalog, sonnette, pg_temp
+as $$
+declare
+    wallet public.wallets;
+    change numeric := case kind when 'credit' then amount else -amount end;
+begin
+    if amount is null or amount <= 0 or amount <> round(amount, 2) then
+        raise exception using errcode = 'SN422', message = 'an amount is positive and has at most two decimals',
+            detail = json_build_object('field', 'amount');
+    end if;
+    insert into public.users (id) values (correct_balance.user_id) on conflict do nothing;
+    insert into public.wallets (user_id) values (correct_balance.user_id) on conflict do nothing;
+    select * into wallet from public.wallets w where w.user_id = correct_balance.user_id for no key update;
+    if correct_balance.key is not null
+       and exists (select from public.ledger l where l.key = correct_balance.key) then
+        return wallet;
+    end if;
+    if wallet.balance - wallet.frozen + change < 0 then
+        raise exception using errcode = 'SN402',
+            message = format('not enough money: %s needed, %s available', amount, wallet.balance - wallet.frozen),
+            detail = json_build_object('needed', amount::text, 'available', (wallet.balance - wallet.frozen)::text);
+    end if;
+    update public.wallets w set balance = w.balance + change
+    where w.user_id = correct_balance.user_id returning * into wallet;
+    insert into public.ledger (user_id, kind, amount, balance_after, frozen_after, reason, key)
+    values (wallet.user_id, correct_balance.kind, correct_balance.amount, wallet.balance, wallet.frozen, reason, correct_balance.key);
+    return wallet;
+end
+$$;
+
+-- credit(user, amount, reason, key or null) -> the wallet. Creates user and wallet where missing.
+-- With a key, the same credit happens once, however often it is called.
+create or replace function sonnette.credit(user_id uuid, amount numeric, reason text, key text default null)
+    returns public.wallets
+    language sql security definer
+    set search_path = pg_catalog, sonnette, pg_temp
+as $$ select sonnette.correct_balance('credit', user_id, amount, reason, key) $$;
+
+-- debit(user, amount, reason, key or null) -> the wallet. SN402 where it would take frozen money.
+create or replace function sonnette.debit(user_id uuid, amount numeric, reason text, key text default null)
+    returns public.wallets
+    language sql security definer
+    set search_path = pg_catalog, sonnette, pg_temp
+as $$ select sonnette.correct_balance('debit', user_id, amount, reason, key) $$;
+
+-- lock_batch(activations) -> those whose row and whose user's wallet were both locked. Never waits:
+-- what someone else holds is left out and stays due.
+create or replace function sonnette.lock_batch(activation_ids uuid[]) returns setof uuid
+    language plpgsql security definer
+    set search_path = pg_catalog, sonnette, pg_temp
+as $$
+declare
+    rows_locked uuid[];
+    wallets_locked uuid[];
+begin
+    select array_agg(id) into rows_locked from (
+        select id from public.activations where id = any (activation_ids)
+        order by id for no key update skip locked) a;
+    select array_agg(user_id) into wallets_locked from (
+        select w.user_id from public.wallets w
+        where w.user_id in (select user_id from public.activations where id = any (rows_locked))
+        order by w.user_id for no key update skip locked) w;
+    return query
+        select a.id from public.activations a
+        where a.id = any (rows_locked)
+          and (a.user_id = any (wallets_locked)
+               or not exists (select from public.wallets w where w.user_id = a.user_id));
+end
+$$;
+
+-- number_bought(...): requested -> pending, with what the provider sold. False where it is not requested.
+create or replace function sonnette.number_bought(
+    activation_id uuid, order_id text, phone text, operator text, cancel_after timestamptz, expires_at timestamptz
+) returns boolean
+    language plpgsql security definer
+    set search_path = pg_catalog, sonnette, pg_temp
+as $$
+begin
+    update public.activations a
+    set status = 'pending', order_id = number_bought.order_id, phone = number_bought.phone,
+        operator = coalesce(number_bought.operator, a.operator),
+        cancel_after = number_bought.cancel_after, expires_at = number_bought.expires_at
+    where a.id = number_bought.activation_id and a.status = 'requested';
+    return found;
+end
+$$;
+
+-- purchase_failed(...): requested -> failed, and the money comes back.
+create or replace function sonnette.purchase_failed(activation_id uuid, failure text) returns boolean
+    language plpgsql security definer
+    set search_path = pg_catalog, sonnette, pg_temp
+as $$
+begin
+    update public.activations a set status = 'failed', failure = purchase_failed.failure
+    where a.id = purchase_failed.activation_id and a.status = 'requested';
+    return found;
+end
+$$;
+
+-- sms_arrived(...): one SMS of a live number: a row in messages, status received, the newest SMS on
+-- the activation. False where this SMS (dedupe_key) is known already or the activation is over.
+create or replace function sonnette.sms_arrived(
+    activation_id uuid, code text, sms_text text, sender text, received_at timestamptz, source text, dedupe_key text
+) returns boolean
+    language plpgsql security definer
+    set search_path = pg_catalog, sonnette, pg_temp
+as $$
+declare
+    a public.activations;
+begin
+    select * into a from public.activations where id = sms_arrived.activation_id for no key update;
+    if not found or a.status not in ('pending', 'received', 'cancelling') then
+        return false;
+    end if;
+    insert into public.messages (activation_id, user_id, received_at, sender, code, text, source, dedupe_key)
+    values (a.id, a.user_id, sms_arrived.received_at, sms_arrived.sender, sms_arrived.code, sms_arrived.sms_text,
+            sms_arrived.source, sms_arrived.dedupe_key)
+    on conflict do nothing;
+    if not found then
+        return false;
+    end if;
+    update public.activations
+    set status = 'received', sms_code = sms_arrived.code, sms_text = sms_arrived.sms_text,
+        sms_received_at = sms_arrived.received_at, sms_count = a.sms_count + 1
+    where id = a.id;
+    return true;
+end
+$$;
+
+-- end_activation(...): to cancelled, timeout, failed or completed, as the provider said.
+-- False where it is over already; SN409 where the status may not follow.
+create or replace function sonnette.end_activation(activation_id uuid, status text, failure text) returns boolean
+    language plpgsql security definer
+    set search_path = pg_catalog, sonnette, pg_temp
+as $$
+begin
+    if end_activation.status <> all (array['cancelled', 'timeout', 'failed', 'completed']) then
+        raise exception using errcode = 'SN422', message = format('%s is not an ending', end_activation.status),
+            detail = json_build_object('field', 'status');
+    end if;
+    update public.activations a set status = end_activation.status, failure = end_activation.failure
+    where a.id = end_activation.activation_id
+      and a.status <> all (array['cancelled', 'timeout', 'failed', 'completed']);
+    return found;
+end
+$$;
+
+-- cancel_refused(...): cancelling -> pending; the provider keeps the number, and says from when not.
+create or replace function sonnette.cancel_refused(activation_id uuid, failure text, cancel_after timestamptz)
+    returns boolean
+    language plpgsql security definer
+    set search_path = pg_catalog, sonnette, pg_temp
+as $$
+begin
+    update public.activations a
+    set status = 'pending', failure = cancel_refused.failure,
+        cancel_after = coalesce(cancel_refused.cancel_after, a.cancel_after)
+    where a.id = cancel_refused.activation_id and a.status = 'cancelling';
+    return found;
+end
+$$;
+
+-- reschedule(activations, times, errors or nulls) -> how many. The three arrays run in parallel.
+create or replace function sonnette.reschedule(
+    activation_ids uuid[], next_check_ats timestamptz[], errors text[]
+) returns integer
+    language plpgsql security definer
+    set search_path = pg_catalog, sonnette, pg_temp
+as $$
+declare
+    moved integer;
+begin
+    update sonnette.work w
+    set next_check_at = due.next_check_at, attempts = w.attempts + 1, last_error = due.error
+    from unnest(activation_ids, next_check_ats, errors) as due (activation_id, next_check_at, error)
+    where w.activation_id = due.activation_id;
+    get diagnostics moved = row_count;
+    return moved;
+end
+$$;
+
+-- request_done(request, outcome): false where it was done already.
+create or replace function sonnette.request_done(request_id bigint, outcome text) returns boolean
+    language plpgsql security definer
+    set search_path = pg_catalog, sonnette, pg_temp
+as $$
+begin
+    update sonnette.requests r set done_at = now(), outcome = request_done.outcome
+    where r.id = request_done.request_id and r.done_at is null;
+    return found;
+end
+$$;

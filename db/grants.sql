@@ -1,0 +1,32 @@
+-- What each role may do, and nothing else. Writes of users' rows go through functions; operators may
+-- also type them, and the triggers see to the rest.
+revoke all on all functions in schema sonnette from public;
+grant usage on schema sonnette to sonnette_service, sonnette_poller, sonnette_gateway, sonnette_operator;
+
+grant select on sonnette.feeds, sonnette.numbers, sonnette.changes, sonnette.epoch, sonnette.watched
+    to sonnette_gateway, sonnette_service, sonnette_operator;
+grant execute on function sonnette.unwatched() to sonnette_gateway, sonnette_service, sonnette_poller, sonnette_operator;
+
+grant select on public.users, public.wallets, public.activations, public.messages, public.ledger,
+    sonnette.offers, sonnette.requests to sonnette_service;
+grant execute on function sonnette.buy(uuid, text, text, text, numeric), sonnette.ask(uuid, uuid, text)
+    to sonnette_service;
+
+grant select on public.activations, public.messages, sonnette.work, sonnette.requests, sonnette.offers,
+    sonnette.accounts to sonnette_poller;
+grant insert, update, delete on sonnette.offers, sonnette.accounts to sonnette_poller;
+grant execute on function sonnette.lock_batch(uuid[]),
+    sonnette.number_bought(uuid, text, text, text, timestamptz, timestamptz),
+    sonnette.purchase_failed(uuid, text),
+    sonnette.sms_arrived(uuid, text, text, text, timestamptz, text, text),
+    sonnette.end_activation(uuid, text, text),
+    sonnette.cancel_refused(uuid, text, timestamptz),
+    sonnette.reschedule(uuid[], timestamptz[], text[]),
+    sonnette.request_done(bigint, text)
+    to sonnette_poller;
+
+grant select on all tables in schema public, sonnette to sonnette_operator;
+grant insert, update, delete on public.activations to sonnette_operator;
+grant insert, update on public.users to sonnette_operator;
+grant execute on function sonnette.credit(uuid, numeric, text, text), sonnette.debit(uuid, numeric, text, text)
+    to sonnette_operator;

@@ -1,0 +1,319 @@
+-- The heart: every committed change of a watched table, numbered for its owner, and a ring.
+--
+-- Three steps, all inside the writer's own transaction:
+--   log     a statement trigger appends each changed row to sonnette.changes;
+--   number  one deferred trigger gives the whole transaction its numbers at COMMIT, from the
+--           owners' rows in sonnette.feeds, whose locks are therefore held only until the commit
+--           is done. What a reader sees of a feed is always a prefix: 1, 2, 3, ... without a gap;
+--   ring    NOTIFY says "user U is now at 42", and nothing else.
+--
+-- Nothing here knows of SMS: this file could be installed alone. It is applied again whenever its
+-- text changes (db/migrations/env.py), so everything in it can be repeated.
+
+-- number(): the numbers of this transaction's changes. Fired at COMMIT (or by SET CONSTRAINTS ALL
+-- IMMEDIATE) once for each logged statement; the first firing numbers everything that the
+-- transaction has logged so far, the later ones find it done and return.
+-- Reads changes; writes feeds and numbers; takes feeds in user_id order, the last locks of all.
+create or replace function sonnette.number() returns trigger
+    language plpgsql security definer
+    set search_path = pg_catalog, sonnette, pg_temp
+    set timezone = 'UTC'
+as $$
+declare
+    feed sonnette.feeds;
+    rings text[];
+begin
+    select * into feed from sonnette.feeds where user_id = new.user_id;
+    if found and feed.last_tx = new.tx and feed.last_n >= new.n then
+        return null;
+    end if;
+
+    -- A commit that is not yet on disk must not hand out numbers that a client may then have seen.
+    if current_setting('synchronous_commit') = 'off' then
+        perform set_config('synchronous_commit', 'local', true);
+    end if;
+
+    if not exists (select from sonnette.changes where tx = new.tx and n <> new.n) then
+        insert into sonnette.feeds as f (user_id, last_seq, last_tx, last_n)
+        values (new.user_id, 1, new.tx, new.n)
+        on conflict (user_id) do update
+            set last_seq = f.last_seq + 1, last_tx = excluded.last_tx, last_n = excluded.last_n
+        returning * into feed;
+        insert into sonnette.numbers (user_id, seq, tx, n)
+        values (new.user_id, feed.last_seq, new.tx, new.n);
+        perform sonnette.ring(array[feed.user_id || ':' || feed.last_seq]);
+        return null;
+    end if;
+
+    insert into sonnette.feeds (user_id)
+    select distinct user_id from sonnette.changes where tx = new.tx order by user_id
+    on conflict do nothing;
+    perform from sonnette.feeds
+    where user_id in (select user_id from sonnette.changes where tx = new.tx)
+    order by user_id
+    for no key update;
+
+    with fresh as (
+        select c.user_id, c.n, row_number() over (partition by c.user_id order by c.n) as place
+        from sonnette.changes c
+        join sonnette.feeds f on f.user_id = c.user_id
+        where c.tx = new.tx and (f.last_tx is distinct from c.tx or c.n > f.last_n)
+    ), advanced as (
+        update sonnette.feeds f
+        set last_seq = f.last_seq + total.count, last_tx = new.tx, last_n = total.last_n
+        from (select user_id, count(*) as count, max(n) as last_n from fresh group by user_id) total
+        where f.user_id = total.user_id
+        returning f.user_id, f.last_seq, f.last_seq - total.count as base
+    ), numbered as (
+        insert into sonnette.numbers (user_id, seq, tx, n)
+        select fresh.user_id, advanced.base + fresh.place, new.tx, fresh.n
+        from fresh join advanced on advanced.user_id = fresh.user_id
+        order by fresh.n
+    )
+    select array_agg(user_id || ':' || last_seq) into rings from advanced;
+    perform sonnette.ring(rings);
+    return null;
+end
+$$;
+
+-- ring(rings): "<user>:<seq>" each, many to one NOTIFY: 130 of at most 56 bytes and their commas
+-- stay under the 7,900 bytes that a payload may have. With the queue half full the ring is left out
+-- and counted: a full one would fail writers, and the gateways' sweep finds the change anyway.
+create or replace function sonnette.ring(rings text[]) returns void
+    language plpgsql
+    set search_path = pg_catalog, sonnette, pg_temp
+as $$
+begin
+    if pg_notification_queue_usage() > 0.5 then
+        perform nextval('sonnette.rings_skipped');
+        return;
+    end if;
+    for start in 1 .. coalesce(array_length(rings, 1), 0) by 130 loop
+        perform pg_notify('sonnette', array_to_string(rings[start : start + 129], ','));
+    end loop;
+end
+$$;
+
+drop trigger if exists sonnette_number on sonnette.changes;
+create constraint trigger sonnette_number
+    after insert on sonnette.changes
+    deferrable initially deferred
+    for each row when (new.first)
+    execute function sonnette.number();
+alter table sonnette.changes enable always trigger sonnette_number;
+
+create or replace function sonnette.refuse_truncate() returns trigger
+    language plpgsql
+    set search_path = pg_catalog, sonnette, pg_temp
+as $$
+begin
+    raise exception using
+        errcode = 'feature_not_supported',
+        message = format('%I.%I is watched, and TRUNCATE would change it without an event',
+                         tg_table_schema, tg_table_name),
+        hint = 'Use DELETE.';
+end
+$$;
+
+-- log_body(op, schema, table, owner, key): the statement with which a trigger of that table logs.
+-- Generated once for each table and operation, because a static statement keeps its plan: reading
+-- the owner out of a json, or EXECUTE, costs more than all the rest.
+-- An UPDATE pairs old and new rows by primary key. A changed owner is a DELETE for the old one and
+-- an INSERT for the new; so is a changed key; a row that is byte for byte the same is silent.
+create or replace function sonnette.log_body(
+    op text, table_schema name, table_name name, owner_column name, key_columns name[]
+) returns text
+    language sql stable
+    set search_path = pg_catalog, sonnette, pg_temp
+as $$
+    select format(
+        'begin
+    insert into sonnette.changes (tx, first, user_id, at, table_schema, table_name, op, record, old)
+    select pg_current_xact_id(), row_number() over () = 1, e.user_id, clock_timestamp(), %L, %L, e.op, e.record, e.old
+    from %s;
+    return null;
+end',
+        table_schema, table_name,
+        case op
+            when 'INSERT' then format(
+                'new_rows r cross join lateral (values (r.%1$I, ''INSERT'', row_to_json(r), null::json)) e (user_id, op, record, old) where e.user_id is not null',
+                owner_column)
+            when 'DELETE' then format(
+                'old_rows r cross join lateral (values (r.%1$I, ''DELETE'', null::json, row_to_json(r))) e (user_id, op, record, old) where e.user_id is not null',
+                owner_column)
+            when 'UPDATE' then format(
+                'old_rows o full join new_rows n on %1$s
+    cross join lateral (
+        select n.%2$I, ''UPDATE'', row_to_json(n), row_to_json(o) where n.%2$I = o.%2$I and n *<> o
+        union all
+        select o.%2$I, ''DELETE'', null, row_to_json(o) where o.%2$I is not null and o.%2$I is distinct from n.%2$I
+        union all
+        select n.%2$I, ''INSERT'', row_to_json(n), null where n.%2$I is not null and n.%2$I is distinct from o.%2$I
+    ) e (user_id, op, record, old)',
+                (select string_agg(format('o.%1$I = n.%1$I', k), ' and ' order by place)
+                 from unnest(key_columns) with ordinality as keys (k, place)),
+                owner_column)
+        end)
+$$;
+
+-- watch(table, owner column): puts a table on the feed, each partition of a partitioned one too.
+-- The table needs a primary key and an owner column of type uuid; a NULL owner is on nobody's feed.
+-- May be repeated, and must be after the key or the owner column has changed.
+create or replace function sonnette.watch(watched_table regclass, owner_column name) returns void
+    language plpgsql
+    set search_path = pg_catalog, sonnette, pg_temp
+as $$
+declare
+    root record;
+    key_columns name[];
+    member regclass;
+    op text;
+    function_name text;
+begin
+    select n.nspname as table_schema, c.relname as table_name, c.relkind
+    into root
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where c.oid = watched_table;
+    if root.relkind not in ('r', 'p') then
+        raise exception using errcode = 'wrong_object_type',
+            message = format('%s is not a table, and only tables can be watched', watched_table);
+    end if;
+    if not exists (
+        select from pg_attribute
+        where attrelid = watched_table and attname = owner_column
+          and atttypid = 'uuid'::regtype and not attisdropped
+    ) then
+        raise exception using errcode = 'undefined_column',
+            message = format('%s has no column %I of type uuid to name the owner of a row',
+                             watched_table, owner_column);
+    end if;
+    select array_agg(a.attname order by place) into key_columns
+    from pg_index i
+    cross join unnest(i.indkey::int2[]) with ordinality as key (attnum, place)
+    join pg_attribute a on a.attrelid = i.indrelid and a.attnum = key.attnum
+    where i.indrelid = watched_table and i.indisprimary;
+    if key_columns is null then
+        raise exception using errcode = 'invalid_table_definition',
+            message = format('%s has no primary key, by which a row is known again after an UPDATE',
+                             watched_table);
+    end if;
+
+    insert into sonnette.watched as w (table_schema, table_name, owner_column)
+    values (root.table_schema, root.table_name, watch.owner_column)
+    on conflict (table_schema, table_name) do update set owner_column = excluded.owner_column;
+
+    foreach op in array array['INSERT', 'UPDATE', 'DELETE'] loop
+        function_name := sonnette.log_function(op, root.table_schema, root.table_name);
+        execute format(
+            'create or replace function sonnette.%I() returns trigger
+             language plpgsql security definer
+             set search_path = pg_catalog, sonnette, pg_temp
+             set timezone = ''UTC'' as %L',
+            function_name,
+            sonnette.log_body(op, root.table_schema, root.table_name, owner_column, key_columns));
+        execute format('alter function sonnette.%I() owner to sonnette_owner', function_name);
+        for member in select relid from pg_partition_tree(watched_table)
+                      union select watched_table loop
+            execute format(
+                'create or replace trigger sonnette_log_%s after %s on %s referencing %s
+                 for each statement execute function sonnette.%I()',
+                lower(op), op, member,
+                case op when 'INSERT' then 'new table as new_rows'
+                        when 'DELETE' then 'old table as old_rows'
+                        else 'old table as old_rows new table as new_rows' end,
+                function_name);
+            execute format('alter table %s enable always trigger sonnette_log_%s', member, lower(op));
+        end loop;
+    end loop;
+
+    for member in select relid from pg_partition_tree(watched_table) union select watched_table loop
+        execute format(
+            'create or replace trigger sonnette_no_truncate before truncate on %s
+             for each statement execute function sonnette.refuse_truncate()', member);
+        execute format('alter table %s enable always trigger sonnette_no_truncate', member);
+    end loop;
+end
+$$;
+
+-- unwatch(table): takes it off the feed again. What was logged of it stays until it is pruned.
+create or replace function sonnette.unwatch(watched_table regclass) returns void
+    language plpgsql
+    set search_path = pg_catalog, sonnette, pg_temp
+as $$
+declare
+    root record;
+    member regclass;
+    op text;
+begin
+    select n.nspname as table_schema, c.relname as table_name into root
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where c.oid = watched_table;
+    for member in select relid from pg_partition_tree(watched_table) union select watched_table loop
+        foreach op in array array['log_insert', 'log_update', 'log_delete', 'no_truncate'] loop
+            execute format('drop trigger if exists sonnette_%s on %s', op, member);
+        end loop;
+    end loop;
+    foreach op in array array['INSERT', 'UPDATE', 'DELETE'] loop
+        execute format('drop function if exists sonnette.%I()',
+                       sonnette.log_function(op, root.table_schema, root.table_name));
+    end loop;
+    delete from sonnette.watched w
+    where w.table_schema = root.table_schema and w.table_name = root.table_name;
+end
+$$;
+
+-- log_function(op, schema, table): the name of the generated function, within 63 bytes.
+create or replace function sonnette.log_function(op text, table_schema name, table_name name)
+    returns text
+    language sql immutable
+    set search_path = pg_catalog, sonnette, pg_temp
+as $$
+    select format('log_%s_%s', lower(op),
+        case when octet_length(table_schema || '_' || table_name) <= 48
+             then table_schema || '_' || table_name
+             else left(table_name, 12) || '_' || md5(table_schema || '.' || table_name) end)
+$$;
+
+-- unwatched(): what is wrong with the triggers, a sentence each; none while all is well.
+-- The gateways ask every few seconds: a trigger that was dropped or disabled loses events silently.
+create or replace function sonnette.unwatched() returns setof text
+    language sql stable security definer
+    set search_path = pg_catalog, sonnette, pg_temp
+as $$
+    with members as (
+        select w.table_schema, w.table_name, to_regclass(format('%I.%I', w.table_schema, w.table_name)) as root
+        from sonnette.watched w
+    ), expected as (
+        select m.root, tree.relid, t.tgname::name
+        from members m
+        cross join lateral (
+            select relid from pg_partition_tree(m.root) union select m.root) tree
+        cross join unnest(array['sonnette_log_insert', 'sonnette_log_update', 'sonnette_log_delete',
+                                'sonnette_no_truncate']) as t (tgname)
+        where m.root is not null
+        union all
+        select 'sonnette.changes'::regclass, 'sonnette.changes'::regclass, 'sonnette_number'
+    )
+    select format('the watched table %I.%I does not exist', table_schema, table_name)
+    from members where root is null
+    union all
+    select case when t.tgname is null then format('%s has lost its trigger %s', e.relid::regclass, e.tgname)
+                else format('the trigger %s on %s is not ENABLE ALWAYS', e.tgname, e.relid::regclass) end
+    from expected e
+    left join pg_trigger t on t.tgrelid = e.relid and t.tgname = e.tgname
+    where t.tgenabled is distinct from 'A'
+$$;
+
+-- new_epoch(): says that this database's history is another one than before, so that no cursor of
+-- the old one is served from the new. Part of every restore from a disk snapshot.
+create or replace function sonnette.new_epoch() returns uuid
+    language sql security definer
+    set search_path = pg_catalog, sonnette, pg_temp
+as $$
+    update sonnette.epoch set id = gen_random_uuid(), since = now() returning id
+$$;
+
+-- What stands in sonnette.watched keeps pace with this file.
+select sonnette.watch(to_regclass(format('%I.%I', table_schema, table_name)), owner_column)
+from sonnette.watched
+where to_regclass(format('%I.%I', table_schema, table_name)) is not null;
