@@ -1,9 +1,9 @@
 """Serve an ASGI application on one address until told to stop, inside the caller's TaskGroup.
 
 Promised to the processes: it returns only when the socket is closed; a taken port is PortInUse;
-signals stay with the process; after `stop` requests in flight have 8 s to end, then are cancelled,
-so that all is over within 10 s. An application that waits long for facts should end its waits when
-the same `stop` is set.
+signals stay with the process; after `stop` requests in flight have 8 s to end and are then
+cancelled, so that all is over within 10 s. An application that waits long for facts should end its
+waits when the same `stop` is set.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from collections.abc import Callable, Generator
 import uvicorn
 from starlette.types import ASGIApp
 
+from db.errors import SonnetteError
 from process.ports import PortInUse, listening_socket
 from process.settings import Address
 
@@ -22,7 +23,7 @@ __all__ = ["PortInUse", "serve"]
 DRAIN_S = 8
 
 
-class ApplicationDidNotStart(Exception):
+class ApplicationDidNotStart(SonnetteError):
     """The application's lifespan failed at start; the log has its traceback."""
 
 
@@ -33,26 +34,34 @@ async def serve(
     setting: str,
     stop: asyncio.Event,
     on_listening: Callable[[], None] | None = None,
+    drain_s: int = DRAIN_S,
 ) -> None:
     """Serve `app` on `address` until `stop` is set; `setting` is the variable that chose it.
 
     `on_listening` is called once, when connections are accepted.
     """
     listener = listening_socket(address, setting=setting)
-    server = _Server(_config(app), on_listening)
+    server = _Server(_config(app, drain_s), on_listening)
     async with asyncio.TaskGroup() as tasks:
         stopper = tasks.create_task(_exit_when_set(stop, server))
-        try:
-            await server.serve([listener])
-        except SystemExit:
-            # uvicorn ends the process here, which would leave the other tasks no time to close.
-            raise ApplicationDidNotStart("the application did not start; see the log") from None
-        finally:
-            stopper.cancel()
-            listener.close()
+        started = await _run(server, listener)
+        stopper.cancel()
+    if not started:
+        raise ApplicationDidNotStart("the application did not start; see the log")
 
 
-def _config(app: ASGIApp) -> uvicorn.Config:
+async def _run(server: uvicorn.Server, listener: socket.socket) -> bool:
+    """Serve until told to exit; False where the application's lifespan failed at start."""
+    try:
+        await server.serve([listener])
+    except SystemExit:
+        return False  # uvicorn would end the process, and leave our other tasks no time to close
+    finally:
+        listener.close()
+    return True
+
+
+def _config(app: ASGIApp, drain_s: int) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         log_config=None,  # process/logs.py has the formatter
@@ -61,7 +70,7 @@ def _config(app: ASGIApp) -> uvicorn.Config:
         proxy_headers=False,
         ws="none",
         lifespan="on",
-        timeout_graceful_shutdown=DRAIN_S,
+        timeout_graceful_shutdown=drain_s,
     )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from db.errors import SonnetteError
 from process import values
 from process.values import Address
 
@@ -28,7 +29,7 @@ SIMULATOR_LISTEN = Address("127.0.0.1", 8002)
 POLLER_LISTEN = Address("127.0.0.1", 8003)
 
 
-class SettingsError(Exception):
+class SettingsError(SonnetteError):
     """A setting cannot be used; the sentence names the variable and says what to do."""
 
 

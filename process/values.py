@@ -13,6 +13,7 @@ from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 MIN_SECRET_BYTES = 32  # RFC 7518 section 3.2: an HS256 key as long as the hash, or longer
+HOST_NAME = r"[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})*"
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
 
 
@@ -37,7 +38,7 @@ def address(text: str) -> Address:
     """`127.0.0.1:8000`, `localhost:8000` or `[::1]:8000`."""
     written, _, port = text.rpartition(":")
     host = _ipv6(written[1:-1]) if written.startswith("[") else written
-    if not re.fullmatch(r"[A-Za-z0-9.:-]+", host) or (":" in host and host == written):
+    if not re.fullmatch(r"[0-9a-f:]+" if host != written else HOST_NAME, host):
         raise ValueError(f"must be host:port, such as 127.0.0.1:8000 or [::1]:8000, not {text!r}")
     if not re.fullmatch(r"[0-9]{1,5}", port) or not 1 <= int(port) <= 65535:
         raise ValueError(f"must end in a port from 1 to 65535, not {text!r}")

@@ -88,6 +88,7 @@ def test_a_relative_path_is_made_absolute_at_once() -> None:
     ("variable", "text", "sentence"),
     [
         ("SONNETTE_SERVICE_LISTEN", "8000", "must be host:port, such as 127.0.0.1:8000"),
+        ("SONNETTE_SERVICE_LISTEN", "a..b:8000", "must be host:port"),
         ("SONNETTE_SERVICE_LISTEN", "127.0.0.1:http", "must end in a port from 1 to 65535"),
         ("SONNETTE_SERVICE_LISTEN", "127.0.0.1:0", "must end in a port from 1 to 65535"),
         ("SONNETTE_SERVICE_LISTEN", "127.0.0.1:65536", "must end in a port from 1 to 65535"),
