@@ -3,8 +3,10 @@
 -- name: feed_after
 -- For each due user: the feed's last number, and what follows `after`, at most `most` changes each.
 -- One statement, so that rows and last_seq are of one snapshot. A user who has no feed yet is at 0.
-select due.user_id, coalesce(f.last_seq, 0) as last_seq, c.seq, c.at, c.table_schema, c.table_name, c.op,
-       c.record, c.old
+-- Times as the wire has them: UTC, milliseconds, Z.
+select due.user_id::text, coalesce(f.last_seq, 0) as last_seq,
+       c.seq, to_char(c.at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as commit_timestamp,
+       c.table_schema, c.table_name, c.op, c.record, c.old
 from unnest(%(user_ids)s::uuid[], %(after)s::bigint[]) as due (user_id, after)
 left join sonnette.feeds f on f.user_id = due.user_id
 left join lateral (

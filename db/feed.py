@@ -1,0 +1,105 @@
+"""Reading users' feeds: one statement for all who are due, and what its answer proves.
+
+The gateway's loop and the service's /v1/changes read here, so that a cursor means the same to both.
+A page is of one snapshot: its changes are numbered after + 1, after + 2, ... without a gap, or a
+part of the history is gone, and `lost_cursor` says which.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+
+from db.errors import translated
+from db.queries import queries
+
+LIVE_ONLY = 2**62  # an `after` that no feed reaches: the answer is the last number alone
+
+LostCursor = Literal["cursor too old", "cursor ahead", "other history"]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One numbered change. `record` and `old` are whole rows, JSON text; times RFC 3339 UTC."""
+
+    seq: int
+    commit_timestamp: str
+    schema: str
+    table: str
+    op: str
+    record: str | None
+    old: str | None
+
+
+@dataclass(slots=True)
+class Page:
+    """What one read found for one user: `changes` follow `after`, all if `complete`."""
+
+    user: str
+    after: int
+    last_seq: int
+    changes: list[Change] = field(default_factory=list)
+    complete: bool = True
+
+    @property
+    def served_from(self) -> int:
+        """The lowest cursor that this page serves without a gap."""
+        return self.changes[0].seq - 1 if self.changes else self.last_seq
+
+
+def lost_cursor(page: Page, cursor: int) -> LostCursor | None:
+    """Why `cursor` (at least the page's `after`) cannot be served from here; None if it can."""
+    if cursor > page.last_seq:
+        return "cursor ahead"
+    if cursor < page.served_from:
+        return "cursor too old"
+    return None
+
+
+def wire_epoch(epoch: UUID, user: str) -> str:
+    """The history's name as this user sees it: 16 hex digits that tell nothing of other users."""
+    return hashlib.sha256(epoch.bytes + UUID(user).bytes).hexdigest()[:16]
+
+
+async def read(
+    connection: AsyncConnection[TupleRow], due: Mapping[str, int], most: int
+) -> list[Page]:
+    """A page for each due user (uuid text -> the cursor to read after), `most` changes each."""
+    if not due:
+        return []
+    with translated():
+        cursor = connection.cursor(binary=True)
+        await cursor.execute(
+            queries["feed_after"],
+            {"user_ids": list(due), "after": list(due.values()), "most": most},
+            prepare=True,
+        )
+        rows = await cursor.fetchall()
+    return _pages(rows, due, most)
+
+
+def _pages(rows: list[TupleRow], due: Mapping[str, int], most: int) -> list[Page]:
+    pages: dict[str, Page] = {}
+    for user, last_seq, seq, *change in rows:
+        page = pages.get(user)
+        if page is None:
+            page = pages[user] = Page(user, due[user], last_seq)
+        if seq is not None:
+            page.changes.append(Change(seq, *change))
+    for page in pages.values():
+        page.complete = len(page.changes) < most
+    return list(pages.values())
+
+
+async def read_epoch(connection: AsyncConnection[TupleRow]) -> UUID:
+    """Which history this database has."""
+    with translated():
+        row = await (await connection.execute(queries["epoch"])).fetchone()
+    if row is None:
+        raise RuntimeError("sonnette.epoch is empty: the migration did not run to its end")
+    epoch: UUID = row[0]
+    return epoch
