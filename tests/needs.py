@@ -1,0 +1,59 @@
+"""What some tests need beyond Python: found by running it, else the test is skipped with a reason.
+
+Used as `@needs_node` and `@needs_chromium` on tests or as `pytestmark`. Under `--no-skips` a skip
+is a failure (tests/no_skips.py).
+"""
+
+import shutil
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+NODE_CLIENT = Path(__file__).parent / "interop" / "node"
+MIN_NODE_MAJOR = 20
+_TRY_TIMEOUT_S = 30
+
+
+@cache
+def find_node() -> Path | None:
+    """The `node` on PATH, if it is new enough and the interop client's packages are installed."""
+    found = shutil.which("node")
+    if found is None or not (NODE_CLIENT / "node_modules").is_dir():
+        return None
+    major = _first_line(found, "--version").removeprefix("v").partition(".")[0]
+    return Path(found) if major.isdecimal() and int(major) >= MIN_NODE_MAJOR else None
+
+
+@cache
+def find_chromium() -> Path | None:
+    """A Chromium that starts, by the names that distributions give it."""
+    for name in ("chromium", "chromium-browser", "google-chrome"):
+        found = shutil.which(name)
+        if found is not None and _first_line(found, "--version"):
+            return Path(found)
+    return None
+
+
+def _first_line(program: str, argument: str) -> str:
+    try:
+        told = subprocess.run(
+            [program, argument],
+            capture_output=True,
+            text=True,
+            timeout=_TRY_TIMEOUT_S,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return told.stdout.partition("\n")[0]
+
+
+needs_node = pytest.mark.skipif(
+    find_node() is None,
+    reason=f"needs Node {MIN_NODE_MAJOR} or later and `npm ci` in tests/interop/node",
+)
+needs_chromium = pytest.mark.skipif(
+    find_chromium() is None, reason="needs Chromium (Debian: chromium, fonts-dejavu-core)"
+)

@@ -1,0 +1,42 @@
+#!/bin/sh
+# Runs every tier of tests/, goes on after a tier that fails, and fails if one did.
+#
+# The tiers that start whole processes run one after the other; the others share two workers.
+# tests/integration runs once more on a PostgreSQL of this machine's packages, where there is one:
+# the newest of /usr/lib/postgresql/*/bin, or what PG_BINDIR names.
+set -u
+cd "$(dirname "$0")/.."
+
+failed=
+tier() {
+    title=$1
+    shift
+    echo
+    echo "== $title"
+    .venv/bin/python -m pytest -q "$@" || failed="$failed${failed:+, }$title"
+}
+
+newest_bindir() {
+    for bindir in /usr/lib/postgresql/*/bin; do
+        [ -x "$bindir/postgres" ] && echo "$bindir"
+    done | sort -t/ -k5,5n | tail -n 1
+}
+
+tier unit -n 2 tests/unit
+tier integration -n 2 tests/integration
+bindir=${PG_BINDIR:-$(newest_bindir)}
+if [ -n "$bindir" ]; then
+    tier "integration on $bindir" -n 2 tests/integration --pg-bindir "$bindir"
+fi
+tier acceptance tests/acceptance
+tier interop tests/interop
+
+echo
+if [ -z "$bindir" ]; then
+    echo "skipped: integration on a second PostgreSQL (there is no /usr/lib/postgresql/*/bin)"
+fi
+if [ -n "$failed" ]; then
+    echo "failed: $failed"
+    exit 1
+fi
+echo "all tests passed"
