@@ -1,0 +1,1 @@
+"""Real processes, started as an administrator starts them."""

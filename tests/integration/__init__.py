@@ -1,0 +1,1 @@
+"""Real Postgres, real sockets, in this process."""

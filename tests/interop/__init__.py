@@ -1,0 +1,1 @@
+"""The published clients that users already hold."""

@@ -1,0 +1,1 @@
+"""Pure files: no I/O, no clock, no event loop."""
