@@ -38,7 +38,8 @@ class Settings:
     """What an administrator can choose. Sizes in bytes, times in the unit of their name.
 
     `home` is where `run` keeps data and secrets. `providers` is a TOML file of provider accounts.
-    `max_buffer_bytes` is per socket, `max_channels` per socket, `max_bindings` per channel.
+    `max_buffer_bytes` is per socket, `max_channels` per socket, `max_bindings` per channel. `demo`
+    is set by `sonnette run` alone: the service then renews tokens.
     """
 
     home: Path
@@ -58,6 +59,7 @@ class Settings:
     max_buffer_bytes: int = 1_048_576
     max_channels: int = 100
     max_bindings: int = 100
+    demo: bool = False
     sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
 
@@ -85,6 +87,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         max_buffer_bytes=read("max_buffer_bytes", values.count, Settings.max_buffer_bytes),
         max_channels=read("max_channels", values.count, Settings.max_channels),
         max_bindings=read("max_bindings", values.count, Settings.max_bindings),
+        demo=read("demo", values.flag, Settings.demo),
         sources=read.sources,
     )
     _refuse_unknown(environ, read.known)

@@ -111,6 +111,14 @@ def count(text: str) -> int:
     return int(text)
 
 
+def flag(text: str) -> bool:
+    """`1` or `true`, `0` or `false`."""
+    known = {"1": True, "true": True, "0": False, "false": False}
+    if text.lower() not in known:
+        raise ValueError(f"must be 1 or 0, not {text!r}")
+    return known[text.lower()]
+
+
 def log_level(text: str) -> str:
     """One of Python's level names, in any case."""
     if text.upper() not in LOG_LEVELS:

@@ -98,6 +98,7 @@ def test_a_relative_path_is_made_absolute_at_once() -> None:
         ("SONNETTE_CORS_ORIGINS", "https://a.example/path", "must list origins such as"),
         ("SONNETTE_RETENTION_HOURS", "0", "must be a whole number from 1 up"),
         ("SONNETTE_MAX_CHANNELS", "many", "must be a whole number from 1 up"),
+        ("SONNETTE_DEMO", "perhaps", "must be 1 or 0"),
         ("SONNETTE_LOG_LEVEL", "loud", "must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL"),
     ],
 )
@@ -133,6 +134,11 @@ def test_a_malformed_database_url_is_refused_and_its_password_not_repeated() -> 
 def test_set_to_nothing_is_not_set() -> None:
     settings = load({"SONNETTE_CURRENCY": "", "SONNETTE_JWT_SECRET": "", "DATABASE_URL": ""})
     assert (settings.currency, settings.jwt_secret, settings.database_url) == ("USD", None, None)
+
+
+@pytest.mark.parametrize(("text", "demo"), [("1", True), ("true", True), ("0", False), ("", False)])
+def test_the_demo_is_on_only_where_it_is_said(text: str, demo: bool) -> None:
+    assert load({"SONNETTE_DEMO": text}).demo is demo
 
 
 def test_a_secret_may_come_as_a_file(tmp_path: Path) -> None:
