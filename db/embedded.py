@@ -7,7 +7,6 @@ behind is healed; two servers never share a folder. Call it from the main thread
 """
 
 import contextlib
-import fcntl
 import os
 import signal
 import subprocess
@@ -18,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from db import binaries, datadir, place
+from db import binaries, datadir, pidlock, place
 from db.account import SERVER_ENVIRON, Account, EmbeddedFailed, server_account
 from db.binaries import Binaries
 from db.bound import bound
@@ -69,11 +68,16 @@ def start(
     lock = _lock(found)
     try:
         datadir.prepare(found.data, programs, account, fsync=fsync)
-        ours = {**_SETTINGS, **({} if fsync else _FSYNC_OFF), **settings}
-        server = Server(place.open_socket_dir(home, found, account), programs, account, lock, ours)
-        server.launch()
+        where = place.open_socket_dir(home, found, account)
     except BaseException:
         os.close(lock)
+        raise
+    ours = {**_SETTINGS, **({} if fsync else _FSYNC_OFF), **settings}
+    server = Server(where, programs, account, lock, ours)
+    try:
+        server.launch()
+    except BaseException:
+        server.stop()
         raise
     return server
 
@@ -135,9 +139,8 @@ class Server:
 
     def stop(self, timeout_s: float = 30) -> None:
         """End all sessions and the server, and remove the socket; the data stays."""
-        for wish in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):  # fast, immediate, the end
-            if _ended(self._running(), wish, timeout_s):
-                break
+        if self._process is not None:
+            _end(self._process, timeout_s)
         place.close_socket_dir(self.place)
         os.close(self._lock)
 
@@ -169,68 +172,37 @@ class Server:
             return process.poll() is not None or datadir.ready(self.place.data, process.pid)
 
         if not _within(_START_TIMEOUT_S, settled):
-            _ended(process, signal.SIGQUIT, _PREDECESSOR_TIMEOUT_S)
             raise EmbeddedFailed(f"PostgreSQL was not ready within {_START_TIMEOUT_S} s")
         if process.poll() is not None:
             raise EmbeddedFailed(f"PostgreSQL did not start: {_last_words(self.place.log)}")
 
 
 def _lock(where: Place) -> int:
-    """The lock on a folder; every process of a server holds it by inheritance."""
-    fd = os.open(where.lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    # A server whose parent was killed needs a moment to go.
-    if not _within(_PREDECESSOR_TIMEOUT_S, lambda: _locked(fd), unless=lambda: _alive(fd)):
-        owner = _written(fd)
-        os.close(fd)
-        raise EmbeddedFailed(f"the database in {where.base} is in use by process {owner}")
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, str(os.getpid()).encode(), 0)
-    return fd
-
-
-def _locked(fd: int) -> bool:
+    """The folder's lock; every process of its server inherits it."""
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        return pidlock.take(where.lock, wait_s=_PREDECESSOR_TIMEOUT_S)
+    except pidlock.Held as held:
+        sentence = f"the database in {where.base} is in use by process {held.pid}"
+        raise EmbeddedFailed(sentence) from None
+    except OSError as problem:
+        raise EmbeddedFailed(f"cannot use {where.lock}: {problem.strerror}") from None
 
 
-def _written(fd: int) -> int:
-    return int(os.pread(fd, 20, 0) or b"0")
-
-
-def _alive(fd: int) -> bool:
-    owner = _written(fd)
-    if owner == 0:  # it has the lock and is about to write who it is
-        return False
-    try:
-        os.kill(owner, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _within(
-    timeout_s: float, fact: Callable[[], bool], unless: Callable[[], bool] = lambda: False
-) -> bool:
+def _within(timeout_s: float, fact: Callable[[], bool]) -> bool:
     deadline = time.monotonic() + timeout_s
     while not fact():
-        if unless() or time.monotonic() > deadline:
+        if time.monotonic() > deadline:
             return False
         time.sleep(_POLL_S)
     return True
 
 
-def _ended(process: subprocess.Popen[bytes], wish: signal.Signals, timeout_s: float) -> bool:
-    process.send_signal(wish)  # nothing, where it has ended already
-    try:
-        process.wait(timeout_s)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
+def _end(process: subprocess.Popen[bytes], timeout_s: float) -> None:
+    for wish in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):  # fast, immediate, no choice
+        process.send_signal(wish)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout_s)
+            return
 
 
 def _open_log(where: Place) -> BinaryIO:
