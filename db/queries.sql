@@ -21,10 +21,14 @@ order by due.user_id, c.seq
 
 -- name: feeds_behind
 -- The sweep: which of these users' feeds have moved past what was delivered.
-select f.user_id, f.last_seq
+select f.user_id::text
 from unnest(%(user_ids)s::uuid[], %(positions)s::bigint[]) as known (user_id, position)
 join sonnette.feeds f on f.user_id = known.user_id
 where f.last_seq <> known.position
+
+-- name: reader_session
+-- For the connection that reads feeds: small statements, planned once, and none over the limit.
+select set_config('statement_timeout', '10s', false), set_config('jit', 'off', false)
 
 -- name: epoch
 select id from sonnette.epoch
@@ -35,7 +39,7 @@ select w.table_schema, w.table_name, w.owner_column,
        array_agg(a.attname::text order by a.attnum) as columns,
        array_agg(t.typname::text order by a.attnum) as types
 from sonnette.watched w
-join pg_class c on c.oid = to_regclass(format('%%I.%%I', w.table_schema, w.table_name))
+join pg_class c on c.oid = to_regclass(quote_ident(w.table_schema) || '.' || quote_ident(w.table_name))
 join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
 join pg_type t on t.oid = a.atttypid
 group by w.table_schema, w.table_name, w.owner_column
@@ -64,3 +68,16 @@ select name, hash from sonnette.repeatables
 -- name: repeatable_applied
 insert into sonnette.repeatables (name, hash) values (%(name)s, %(hash)s)
 on conflict (name) do update set hash = excluded.hash, applied_at = now()
+
+-- name: user_created
+insert into public.users (id, name) values (%(user_id)s, %(name)s) on conflict (id) do nothing
+
+-- name: user_named
+select id from public.users where name = %(name)s
+
+-- name: credit
+select balance, balance - frozen as available
+from sonnette.credit(%(user_id)s, %(amount)s, %(reason)s, %(key)s)
+
+-- name: server_version
+select current_setting('server_version')

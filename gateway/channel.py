@@ -1,0 +1,143 @@
+"""One joined channel: its bindings, and the frames that go out on it.
+
+Pure: `send` hands text to whoever owns the socket. Nothing is sent on a channel before its join is
+answered, because clients drop what comes earlier.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from gateway.filters import Filter
+from gateway.protocol import Message, Payload, Ref, Serializer
+
+Send = Callable[[str], None]
+
+TOPIC_PREFIX = "realtime:"
+
+
+@dataclass(slots=True, eq=False)
+class Binding:
+    """One postgres_changes subscription.
+
+    `position`: the feed_seq up to which it is served; None until the next read finds "now".
+    `sent`: the feed_seq last sent on it, which the next record carries as feed_prev.
+    `asked_epoch`: the history that a cursor given at join belongs to.
+    """
+
+    id: int
+    channel: "Channel"
+    user: str
+    event: str
+    schema: str
+    table: str
+    filter: Filter | None
+    position: int | None
+    asked_epoch: str | None
+    sent: int = 0
+    admitted: bool = False
+
+    def takes(self, schema: str, table: str, op: str) -> bool:
+        """True where the binding is about such changes at all; its filter has still to agree."""
+        return (
+            self.event in ("*", op) and self.table in ("*", table) and self.schema in ("*", schema)
+        )
+
+
+class Channel:
+    """A topic that a socket has joined.
+
+    `user` is the token's, None for service_role; `expires_at` its exp, in seconds since 1970.
+    """
+
+    __slots__ = (
+        "_echo",
+        "_join_ref",
+        "_prefix",
+        "_ref",
+        "_send",
+        "_serializer",
+        "bindings",
+        "expires_at",
+        "joined",
+        "open",
+        "topic",
+        "user",
+    )
+
+    def __init__(
+        self,
+        serializer: Serializer,
+        send: Send,
+        join: Message,
+    ) -> None:
+        self._serializer = serializer
+        self._send = send
+        self._prefix = serializer.changes_prefix(join.topic)
+        self._echo: list[Payload] = []
+        # Serializer 1.0.0 has no join_ref; there the join's ref is one.
+        self._join_ref = join.ref if join.join_ref is None else join.join_ref
+        self._ref = join.ref
+        self.topic = join.topic
+        self.user: str | None = None
+        self.expires_at = 0.0
+        self.bindings: list[Binding] = []
+        self.joined = False
+        self.open = True
+
+    def bind(self, binding: Binding, echo: Payload) -> None:
+        """Add a binding, which the join's answer names with its id and the client's own object."""
+        self.bindings.append(binding)
+        self._echo.append({**echo, "id": binding.id})
+
+    def confirm(self, feed_seq: int | None, epoch: str | None) -> None:
+        """Answer the join; where there are bindings, `system` says from where they are served."""
+        self.joined = True
+        self.reply(self._ref, "ok", {"postgres_changes": self._echo})
+        self._echo = []
+        if self.bindings:
+            self._system("postgres_changes", "Subscribed to PostgreSQL", feed_seq, epoch)
+
+    def resync(self, message: str, feed_seq: int, epoch: str) -> None:
+        """Say that the cursor cannot be served: read everything anew, changes follow feed_seq."""
+        self._system("resync", message, feed_seq, epoch)
+
+    def changes(self, ids: Sequence[int], data: str) -> None:
+        """Send one change; `data` is JSON text."""
+        numbers = ",".join(map(str, ids))
+        self._send(f'{self._prefix}{{"ids":[{numbers}],"data":{data}}}{self._serializer.end}')
+
+    def reply(self, ref: Ref, status: str, response: Payload) -> None:
+        """Answer a message of the client."""
+        self._push(self._join_ref, ref, "phx_reply", {"status": status, "response": response})
+
+    def refuse(self, reason: str) -> None:
+        """Answer a join that cannot be served. Clients show the reason and try again."""
+        self.open = False
+        self.reply(self._ref, "error", {"reason": reason})
+
+    def fail(self, code: int, reason: str) -> None:
+        """Tell the client to join again: phx_error, because phx_close would be for ever."""
+        self.open = False
+        self._push(self._join_ref, self._join_ref, "phx_error", {"code": code, "reason": reason})
+
+    def leave(self, ref: Ref) -> None:
+        """Confirm a phx_leave."""
+        self.open = False
+        self.reply(ref, "ok", {})
+        self._push(self._join_ref, self._join_ref, "phx_close", {})
+
+    def _system(
+        self, extension: str, message: str, feed_seq: int | None, epoch: str | None
+    ) -> None:
+        payload = {
+            "status": "ok",
+            "extension": extension,
+            "message": message,
+            "channel": self.topic.removeprefix(TOPIC_PREFIX),
+            "feed_seq": feed_seq,
+            "epoch": epoch,
+        }
+        self._push(self._join_ref, None, "system", payload)
+
+    def _push(self, join_ref: Ref, ref: Ref, event: str, payload: Payload) -> None:
+        self._send(self._serializer.encode(join_ref, ref, self.topic, event, payload))

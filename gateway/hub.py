@@ -1,0 +1,190 @@
+"""Who is subscribed to whose feed, who is due to be read, and who gets which change.
+
+Pure: the relay (gateway/relay.py) takes the due users, reads their feeds in one statement, and
+gives each page to `deliver`. A ring, a join, a reconnect and the sweep only mark users as due. Each
+binding has a position of its own; a change goes to the bindings that are behind it, in order.
+"""
+
+from collections.abc import Callable, Iterable
+from uuid import UUID
+
+from db.feed import LIVE_ONLY, LostCursor, Page, lost_cursor, wire_epoch
+from gateway.catalog import Catalog
+from gateway.channel import Binding, Channel
+from gateway.frames import ChangeFrame
+
+
+class Hub:
+    """All subscriptions of a gateway. `on_due` is called when someone has become due."""
+
+    def __init__(self, on_due: Callable[[], None]) -> None:
+        self._on_due = on_due
+        self._feeds: dict[str, list[Binding]] = {}
+        self._due: dict[str, None] = {}  # in the order in which they became due
+        self._epoch: UUID | None = None
+        self.catalog = Catalog()
+        self.delivered = 0
+
+    # --- who is there
+
+    def add(self, channel: Channel) -> None:
+        """Register a channel's bindings, then mark their users as due: what is read next counts."""
+        for binding in channel.bindings:
+            self._feeds.setdefault(binding.user, []).append(binding)
+            self.mark(binding.user)
+
+    def remove(self, channel: Channel) -> None:
+        """Forget a channel's bindings."""
+        for binding in channel.bindings:
+            bindings = self._feeds.get(binding.user, [])
+            if binding in bindings:
+                bindings.remove(binding)
+            if not bindings:
+                self._feeds.pop(binding.user, None)
+                self._due.pop(binding.user, None)
+
+    @property
+    def users(self) -> int:
+        """How many users have a binding."""
+        return len(self._feeds)
+
+    def positions(self) -> dict[str, int]:
+        """The lowest position of each user who is not due: what the sweep compares."""
+        return {
+            user: self._after(bindings)
+            for user, bindings in self._feeds.items()
+            if user not in self._due and all(one.position is not None for one in bindings)
+        }
+
+    # --- who is due
+
+    def mark(self, user: str) -> None:
+        """Something may have changed for this user, who is subscribed."""
+        self._due[user] = None
+        self._on_due()
+
+    def mark_all(self) -> None:
+        """Something may have changed for anybody."""
+        self._due = dict.fromkeys(self._feeds)
+        self._on_due()
+
+    def ring(self, payload: str) -> None:
+        """A NOTIFY on `sonnette`: `<user>:<seq>,...`; anything unreadable means everybody."""
+        for item in payload.split(","):
+            user, colon, seq = item.partition(":")
+            if not colon or not seq.isdecimal():
+                self.mark_all()
+                return
+            bindings = self._feeds.get(user)
+            if bindings and any(b.position is None or b.position < int(seq) for b in bindings):
+                self.mark(user)
+
+    def take_due(self, most: int) -> dict[str, int]:
+        """Up to `most` due users with the position to read after; they are due no longer."""
+        taken: dict[str, int] = {}
+        while self._due and len(taken) < most:
+            user = next(iter(self._due))
+            del self._due[user]
+            taken[user] = self._after(self._feeds[user])
+        return taken
+
+    def put_back(self, users: Iterable[str]) -> None:
+        """The read failed: they are due again, if they are still there."""
+        for user in users:
+            if user in self._feeds:
+                self.mark(user)
+
+    def refuse_waiting(self, reason: str) -> None:
+        """Nothing can be read: say so to those who wait for their join's answer."""
+        waiting = {
+            binding.channel: None
+            for bindings in self._feeds.values()
+            for binding in bindings
+            if not binding.channel.joined
+        }
+        for channel in waiting:
+            self.remove(channel)
+            channel.refuse(reason)
+
+    @property
+    def anyone_due(self) -> bool:
+        """True where there is something to read."""
+        return bool(self._due)
+
+    # --- what they get
+
+    def set_epoch(self, epoch: UUID) -> None:
+        """Name the history that is read from now on. Another than before: every cursor is void."""
+        if self._epoch is not None and epoch != self._epoch:
+            for bindings in self._feeds.values():
+                for binding in bindings:
+                    binding.asked_epoch = "void"
+                    binding.admitted = False
+        self._epoch = epoch
+
+    def deliver(self, page: Page) -> None:
+        """Send a page's changes to the user's bindings, each those that it is behind of."""
+        bindings = self._feeds.get(page.user)
+        if bindings is None or self._epoch is None:
+            return
+        # A binding that joined during the read, behind where it began, waits for the next one.
+        served = [one for one in bindings if one.position is None or one.position >= page.after]
+        self._admit(served, page, wire_epoch(self._epoch, page.user))
+        ready = [one for one in served if one.channel.joined]
+        for change in page.changes:
+            self._fan_out(ready, ChangeFrame(change, self.catalog))
+        if not page.complete or len(ready) < len(bindings):
+            self.mark(page.user)
+
+    def _fan_out(self, bindings: list[Binding], frame: ChangeFrame) -> None:
+        change = frame.change
+        groups: dict[tuple[Channel, int], list[int]] = {}
+        for binding in bindings:
+            if binding.position is None or binding.position >= change.seq:
+                continue
+            binding.position = change.seq
+            if binding.takes(change.schema, change.table, change.op) and (
+                binding.filter is None or binding.filter.matches(frame.row)
+            ):
+                groups.setdefault((binding.channel, binding.sent), []).append(binding.id)
+                binding.sent = change.seq
+        for (channel, prev), ids in groups.items():
+            channel.changes(ids, frame.data(prev))
+            self.delivered += 1
+
+    def _admit(self, bindings: list[Binding], page: Page, epoch: str) -> None:
+        """Give new bindings their place, answer the joins that are complete, resync the lost."""
+        lost: dict[Channel, LostCursor] = {}
+        for binding in bindings:
+            reason = _lost(binding, page, epoch)
+            if reason is not None:
+                binding.position = None
+                lost[binding.channel] = reason
+            if binding.position is None:
+                binding.position = page.last_seq
+                binding.sent = page.last_seq
+            elif not binding.admitted:
+                binding.sent = binding.position
+            binding.admitted = True
+        for channel in {one.channel: None for one in bindings}:
+            if not channel.joined and all(one.admitted for one in channel.bindings):
+                channel.confirm(page.last_seq, epoch)
+        for channel, reason in lost.items():
+            if channel.joined:
+                channel.resync(reason, page.last_seq, epoch)
+
+    @staticmethod
+    def _after(bindings: list[Binding]) -> int:
+        """From where the user's feed is read; a binding that begins now needs no history."""
+        return min((b.position for b in bindings if b.position is not None), default=LIVE_ONLY)
+
+
+def _lost(binding: Binding, page: Page, epoch: str) -> LostCursor | None:
+    """Why the binding's cursor cannot be served from here; None if it can, or has none."""
+    if binding.position is None:
+        return None
+    if not binding.admitted and binding.asked_epoch not in (None, epoch):
+        return "other history"
+    reason = lost_cursor(page, binding.position)
+    # What was served before cannot be ahead: the history itself is another one.
+    return "other history" if reason == "cursor ahead" and binding.admitted else reason

@@ -1,0 +1,39 @@
+"""What a gateway counts, for Prometheus. No label ever holds a user, a token or a row's content."""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+
+class Metrics:
+    """The gateway's metrics, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.sockets = self._gauge("sockets", "Open WebSockets")
+        self.users = self._gauge("users", "Users with a postgres_changes binding")
+        self.ready = self._gauge("ready", "1 while everything is in place, as /readyz says")
+        self.frames_in = self._counter("frames_in", "Frames received from clients")
+        self.bad_frames = self._counter("bad_frames", "Frames that are none of the protocol's")
+        self.frames_out = self._counter("frames_out", "Frames sent to clients")
+        self.rings = self._counter("rings", "Notifications received on the channel sonnette")
+        self.lost_rings = self._counter(
+            "lost_rings", "Users whom only the sweep found to be behind: their ring was lost"
+        )
+        self.changes = self._counter("changes_read", "Changes read from the feeds")
+        self.failures = self._counter("read_failures", "Reads that failed; they were repeated")
+        self.cut = self._counter("sockets_cut", "Sockets closed by the gateway", ["reason"])
+        self.read_seconds = Histogram(
+            "sonnette_gateway_read_seconds",
+            "Duration of one read for all due users",
+            buckets=(0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.5, 1, 5, 10),
+            registry=self.registry,
+        )
+
+    def text(self) -> str:
+        """All of it in Prometheus' text format."""
+        return generate_latest(self.registry).decode()
+
+    def _counter(self, name: str, meaning: str, labels: list[str] | None = None) -> Counter:
+        return Counter(f"sonnette_gateway_{name}", meaning, labels or [], registry=self.registry)
+
+    def _gauge(self, name: str, meaning: str) -> Gauge:
+        return Gauge(f"sonnette_gateway_{name}", meaning, registry=self.registry)

@@ -1,0 +1,162 @@
+"""The one loop between the database and the sockets: take who is due, read, deliver, again.
+
+At most one read is in flight, for all due users at once; under load the batches grow and the reads
+do not. Between reads, on the same connection, the loop does its rounds: catalog and triggers every
+few seconds, and each minute a sweep that finds users whose ring was lost. When the connection fails
+everybody is due again after the next one is open: a lost ring or read costs delay alone.
+"""
+
+import asyncio
+from collections.abc import Mapping
+
+import structlog
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+
+from db import feed
+from db.backoff import Backoff
+from db.connect import connect
+from db.errors import DatabaseUnavailable, SonnetteError, translated
+from db.queries import queries
+from gateway import catalog
+from gateway.hub import Hub
+from gateway.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+USERS_PER_READ = 500
+CHANGES_PER_USER = 100
+READ_LIMIT_S = 10
+CATALOG_EVERY_S = 5
+SWEEP_EVERY_S = 60
+FRAMES_PER_TURN = 200  # then the loop lets others run: joins, heartbeats, the listener
+
+
+class Relay:
+    """Reads for `hub`. `reading` is the fact that it does; `problems` says what is wrong."""
+
+    def __init__(self, dsn: str, metrics: Metrics) -> None:
+        self._dsn = dsn
+        self._metrics = metrics
+        self._work = asyncio.Event()
+        self._backoff = Backoff(0.1, 3)
+        self.hub = Hub(on_due=self._work.set)
+        self.reading = asyncio.Event()
+        self.problems: list[str] = ["the database has not been read yet"]
+
+    async def run(self) -> None:
+        """Read and deliver until cancelled."""
+        while True:
+            try:
+                await self._run_once()
+            except SonnetteError as error:
+                self._failed(error)
+            await asyncio.sleep(self._backoff.next_s())
+
+    def on_ring(self, channel: str, payload: str) -> None:
+        """A notification from the listener."""
+        self._metrics.rings.inc()
+        self.hub.ring(payload)
+
+    async def _run_once(self) -> None:
+        connection = await connect(self._dsn, application_name="sonnette gateway")
+        try:
+            with translated():
+                await connection.execute(queries["reader_session"])
+            self.hub.set_epoch(await feed.read_epoch(connection))
+            self.hub.mark_all()
+            await self._serve(connection)
+        finally:
+            self.reading.clear()
+            await connection.close()
+
+    async def _serve(self, connection: AsyncConnection[TupleRow]) -> None:
+        clock = asyncio.get_running_loop().time
+        next_catalog, next_sweep = clock(), clock() + SWEEP_EVERY_S
+        suspects: dict[str, int] = {}
+        while True:
+            if clock() >= next_catalog:
+                await self._look_at_catalog(connection)
+                next_catalog = clock() + CATALOG_EVERY_S
+                self.reading.set()
+                self._backoff.reset()
+                self._count_lost(suspects)
+                suspects = {}
+            if clock() >= next_sweep:
+                suspects = await self._sweep(connection)
+                next_sweep = clock() + SWEEP_EVERY_S
+            if self.hub.anyone_due:
+                await self._turn(connection)
+            else:
+                await self._wait(next_catalog - clock())
+
+    async def _wait(self, at_most_s: float) -> None:
+        self._work.clear()
+        try:
+            async with asyncio.timeout(max(at_most_s, 0)):
+                await self._work.wait()
+        except TimeoutError:
+            return
+
+    async def _turn(self, connection: AsyncConnection[TupleRow]) -> None:
+        """One read for all who are due, and the delivery of what it found."""
+        due = self.hub.take_due(USERS_PER_READ)
+        try:
+            pages = await self._read(connection, due)
+        except BaseException:
+            self.hub.put_back(due)
+            raise
+        last_pause = self.hub.delivered
+        for page in pages:
+            self._metrics.changes.inc(len(page.changes))
+            self.hub.deliver(page)
+            if self.hub.delivered - last_pause >= FRAMES_PER_TURN:
+                last_pause = self.hub.delivered
+                await asyncio.sleep(0)
+
+    async def _read(
+        self, connection: AsyncConnection[TupleRow], due: Mapping[str, int]
+    ) -> list[feed.Page]:
+        with self._metrics.read_seconds.time():
+            try:
+                async with asyncio.timeout(READ_LIMIT_S):
+                    return await feed.read(connection, due, CHANGES_PER_USER)
+            except TimeoutError:
+                raise DatabaseUnavailable(f"no answer to a read in {READ_LIMIT_S} s") from None
+
+    async def _look_at_catalog(self, connection: AsyncConnection[TupleRow]) -> None:
+        with translated():
+            tables = await (await connection.execute(queries["watched_tables"])).fetchall()
+            wrong = await (await connection.execute(queries["unwatched"])).fetchall()
+        self.hub.catalog = catalog.build(tables)
+        problems = [str(row[0]) for row in wrong]
+        for problem in problems:
+            if problem not in self.problems:
+                log.error("the triggers are not as they must be", problem=problem)
+        self.problems = problems
+        self._metrics.users.set(self.hub.users)
+
+    async def _sweep(self, connection: AsyncConnection[TupleRow]) -> dict[str, int]:
+        """Users whose feed has moved past what they were served, with where they are."""
+        known = self.hub.positions()
+        with translated():
+            behind = await connection.execute(
+                queries["feeds_behind"],
+                {"user_ids": list(known), "positions": list(known.values())},
+            )
+            return {row[0]: known[row[0]] for row in await behind.fetchall()}
+
+    def _count_lost(self, suspects: Mapping[str, int]) -> None:
+        """A suspect who has not moved since the sweep had no ring, not even a late one."""
+        now = self.hub.positions()
+        lost = [user for user, position in suspects.items() if now.get(user) == position]
+        self._metrics.lost_rings.inc(len(lost))
+        self.hub.put_back(lost)
+
+    def _failed(self, error: SonnetteError) -> None:
+        self._metrics.failures.inc()
+        problem = f"the feeds cannot be read: {error}"
+        if self.problems != [problem]:
+            log.warning("the feeds cannot be read", reason=str(error))
+        self.problems = [problem]
+        self.hub.refuse_waiting("Unable to reach the database; try again")

@@ -1,0 +1,153 @@
+"""The WebSocket server: accepts clients, hands their frames to a session, looks after the sockets.
+
+Compression is off (64 KiB a socket, and small frames gain nothing); pings come from one timer for
+all sockets. A client is refused at the join, not at the handshake, because some clients never come
+back from a refused handshake; only what can be no client of ours gets an HTTP error.
+"""
+
+import asyncio
+import socket
+from datetime import UTC, datetime
+from http import HTTPStatus
+from urllib.parse import parse_qs, urlsplit
+
+import structlog
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from gateway.expiry import Expiries
+from gateway.health import Health
+from gateway.hub import Hub
+from gateway.metrics import Metrics
+from gateway.protocol import BadFrame, Serializer, serializer
+from gateway.session import Limits, Session
+from gateway.socket import Socket
+from process.ports import BACKLOG
+from process.settings import Settings
+from process.tokens import Verifier
+
+log = structlog.get_logger(__name__)
+
+PATHS = frozenset({"/realtime/v1/websocket", "/socket/websocket"})
+LOOK_EVERY_S = 1.0
+OPEN_LIMIT_S = 10
+CLOSE_LIMIT_S = 5
+
+
+class GatewayServer:
+    """Serves clients of `hub` on a listening socket, until `run` is told to stop."""
+
+    def __init__(
+        self, hub: Hub, verifier: Verifier, health: Health, metrics: Metrics, settings: Settings
+    ) -> None:
+        self._hub = hub
+        self._verifier = verifier
+        self._health = health
+        self._metrics = metrics
+        self._settings = settings
+        self._limits = Limits(settings.max_channels, settings.max_bindings)
+        self._expiries = Expiries()
+        self._sockets: dict[ServerConnection, Socket] = {}
+
+    async def run(self, listening: socket.socket, stop: asyncio.Event) -> None:
+        """Serve until `stop` is set; then accept no more, close with 1012, and return."""
+        server = await serve(
+            self._handle,
+            sock=listening,
+            backlog=BACKLOG,
+            process_request=self._process_request,
+            compression=None,
+            ping_interval=None,
+            open_timeout=OPEN_LIMIT_S,
+            close_timeout=CLOSE_LIMIT_S,
+            max_size=self._settings.max_frame_bytes,
+            server_header=None,
+        )
+        async with asyncio.TaskGroup() as tasks:
+            looking = tasks.create_task(self._look_after())
+            await stop.wait()
+            await self._drain(server)
+            looking.cancel()
+
+    def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
+        url = urlsplit(request.path)
+        health = self._health.respond(connection, url.path)
+        if health is not None:
+            return health
+        if url.path not in PATHS:
+            return connection.respond(HTTPStatus.NOT_FOUND, "there is no such path\n")
+        if _serializer(request) is None:
+            return connection.respond(HTTPStatus.FORBIDDEN, "")
+        return None
+
+    async def _handle(self, connection: ServerConnection) -> None:
+        request = connection.request
+        chosen = _serializer(request) if request else None
+        if request is None or chosen is None:
+            return
+        clock = asyncio.get_running_loop().time
+        client = Socket(connection, self._settings.max_buffer_bytes, self._metrics, clock())
+        session = Session(
+            chosen,
+            client.send,
+            self._hub,
+            self._expiries,
+            self._verifier,
+            self._limits,
+            request.headers.get("x-api-key") or _parameter(request, "apikey"),
+        )
+        self._sockets[connection] = client
+        self._metrics.sockets.inc()
+        try:
+            async for data in connection:
+                client.last_heard_at = clock()
+                self._receive(session, data)
+        except ConnectionClosed:
+            pass
+        finally:
+            del self._sockets[connection]
+            self._metrics.sockets.dec()
+            session.close()
+
+    def _receive(self, session: Session, data: str | bytes) -> None:
+        self._metrics.frames_in.inc()
+        try:
+            session.receive(data, datetime.now(UTC))
+        except BadFrame as bad:
+            # As on Supabase the connection lives on: the frame is the client's own loss.
+            self._metrics.bad_frames.inc()
+            log.debug("bad frame", reason=str(bad))
+
+    async def _look_after(self) -> None:
+        """The one timer: expired tokens, sockets that hang, pings."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            self._expiries.run(datetime.now(UTC))
+            for place, client in enumerate(list(self._sockets.values())):
+                await client.look(clock())
+                if place % 500 == 499:
+                    await asyncio.sleep(0)
+
+    async def _drain(self, server: Server) -> None:
+        """Accept no more; tell everybody to come back (1012, "service restart"); cut who hangs."""
+        server.close(close_connections=False)
+        connections = list(self._sockets)
+        log.info("draining", sockets=len(connections))
+        closing = [asyncio.ensure_future(one.close(1012, "restart")) for one in connections]
+        if closing:
+            await asyncio.wait(closing, timeout=CLOSE_LIMIT_S)
+        for connection, client in list(self._sockets.items()):
+            if connection in self._sockets:
+                client.cut("drain")
+        await server.wait_closed()
+
+
+def _serializer(request: Request) -> Serializer | None:
+    return serializer(_parameter(request, "vsn"))
+
+
+def _parameter(request: Request, name: str) -> str | None:
+    values = parse_qs(urlsplit(request.path).query).get(name)
+    return values[0] if values else None

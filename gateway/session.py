@@ -1,0 +1,201 @@
+"""One socket's side of the protocol: what each frame of a client does.
+
+Pure: frames go out through `send`, subscriptions to the hub, time comes in as `now`. The skin
+(gateway/server.py) owns the socket, the timers and the closing.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from gateway.catalog import Catalog
+from gateway.channel import TOPIC_PREFIX, Binding, Channel, Send
+from gateway.expiry import Expiries
+from gateway.hub import Hub
+from gateway.joins import JoinRefused, Wanted, bindings_of, token_of
+from gateway.protocol import PHOENIX, Message, Serializer
+from process.tokens import Identity, TokenRefused, Verifier
+
+TOKEN_EXPIRED = 4001
+TOKEN_REFUSED = 4003
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one socket may ask for."""
+
+    max_channels: int
+    max_bindings: int
+
+
+class Session:
+    """What one client has joined. `receive` takes each frame; BadFrame where it is none."""
+
+    __slots__ = (
+        "_apikey",
+        "_expiries",
+        "_hub",
+        "_last_id",
+        "_limits",
+        "_send",
+        "_serializer",
+        "_verifier",
+        "channels",
+    )
+
+    def __init__(
+        self,
+        serializer: Serializer,
+        send: Send,
+        hub: Hub,
+        expiries: Expiries,
+        verifier: Verifier,
+        limits: Limits,
+        apikey: str | None,
+    ) -> None:
+        self._serializer = serializer
+        self._send = send
+        self._hub = hub
+        self._expiries = expiries
+        self._verifier = verifier
+        self._limits = limits
+        self._apikey = apikey
+        self._last_id = 0
+        self.channels: dict[str, Channel] = {}
+
+    def receive(self, data: str | bytes, now: datetime) -> None:
+        """Act on one frame."""
+        message = self._serializer.decode(data)
+        match message.event:
+            case "heartbeat" if message.topic == PHOENIX:
+                self._reply(message, "ok", {})
+            case "phx_join":
+                self._join(message, now)
+            case "phx_leave":
+                self._leave(message)
+            case "access_token":
+                self._refresh(message, now)
+            case _ if self._joined(message) is None:
+                self._reply(message, "error", {"reason": "unmatched topic"})
+            case "broadcast" | "presence":
+                reason = f"{message.event} is not offered here: only postgres_changes are"
+                self._reply(message, "error", {"reason": reason})
+            case _:
+                pass  # as Phoenix: an event that nobody handles is no error
+
+    def close(self) -> None:
+        """The socket is gone: nothing is delivered to its channels any more."""
+        for channel in self.channels.values():
+            channel.open = False
+            self._hub.remove(channel)
+        self.channels.clear()
+
+    def expire(self, channel: Channel, now: datetime) -> None:
+        """The channel's token has run out; a client that has a newer one joins again with it."""
+        if channel.expires_at <= now.timestamp():
+            self._fail(channel, TOKEN_EXPIRED, "Token has expired")
+
+    def _join(self, message: Message, now: datetime) -> None:
+        # A second join replaces the first silently: PyPI realtime takes any phx_close as its own.
+        self._drop(self.channels.get(message.topic))
+        channel = Channel(self._serializer, self._send, message)
+        try:
+            self._check_topic(message.topic)
+            identity = self._identity(message, now)
+            channel.user = str(identity.user_id) if identity.user_id else None
+            channel.expires_at = identity.expires_at.timestamp()
+            wanted = bindings_of(
+                message.payload, channel.user, self._catalog, self._limits.max_bindings
+            )
+        except (JoinRefused, TokenRefused) as refused:
+            channel.refuse(_reason(refused))
+            return
+        self.channels[message.topic] = channel
+        self._subscribe(channel, wanted)
+
+    def _subscribe(self, channel: Channel, wanted: list[Wanted]) -> None:
+        for one in wanted:
+            self._last_id += 1
+            binding = Binding(
+                self._last_id, channel, one.user, one.event, one.schema, one.table, one.filter,
+                position=one.since, asked_epoch=one.epoch,
+            )  # fmt: skip
+            channel.bind(binding, one.echo)
+        self._hub.add(channel)
+        self._expiries.watch(self, channel)
+        if not wanted:
+            channel.confirm(None, None)
+
+    def _leave(self, message: Message) -> None:
+        channel = self._joined(message)
+        if channel is None:
+            self._reply(message, "ok", {})
+            return
+        self._drop(channel)
+        channel.leave(message.ref)
+
+    def _refresh(self, message: Message, now: datetime) -> None:
+        """A newer token: the channel lives on with it, or fails and is joined anew."""
+        channel = self._joined(message)
+        token = token_of(message.payload)
+        if channel is None or token is None:
+            return
+        try:
+            identity = self._verifier.verify(token, now)
+        except TokenRefused as refused:
+            self._fail(channel, TOKEN_REFUSED, refused.reason)
+            return
+        if channel.user != (str(identity.user_id) if identity.user_id else None):
+            self._fail(channel, TOKEN_REFUSED, "The token is another user's")
+            return
+        channel.expires_at = identity.expires_at.timestamp()
+        self._expiries.watch(self, channel)
+
+    def _identity(self, message: Message, now: datetime) -> Identity:
+        token = token_of(message.payload) or self._apikey
+        if token is None:
+            raise JoinRefused("Unauthorized", "no token; put the user's into the join")
+        identity = self._verifier.verify(token, now)
+        if identity.role == "anon":
+            raise JoinRefused(
+                "Unauthorized", "an anon key joins nothing; put the user's token into the join"
+            )
+        return identity
+
+    def _check_topic(self, topic: str) -> None:
+        if not topic.removeprefix(TOPIC_PREFIX) or not topic.startswith(TOPIC_PREFIX):
+            raise JoinRefused("TopicNameRequired", "a topic is written realtime:<name>")
+        if len(self.channels) >= self._limits.max_channels:
+            raise JoinRefused("ChannelRateLimitReached", "Too many channels")
+
+    def _fail(self, channel: Channel, code: int, reason: str) -> None:
+        self._drop(channel)
+        channel.fail(code, reason)
+
+    def _drop(self, channel: Channel | None) -> None:
+        if channel is not None:
+            channel.open = False
+            self._hub.remove(channel)
+            self.channels.pop(channel.topic, None)
+
+    def _joined(self, message: Message) -> Channel | None:
+        channel = self.channels.get(message.topic)
+        # The hub refuses a join that cannot be served now; such a channel was never there.
+        return channel if channel is not None and channel.open else None
+
+    @property
+    def _catalog(self) -> Catalog:
+        return self._hub.catalog
+
+    def _reply(self, message: Message, status: str, response: dict[str, str]) -> None:
+        payload = {"status": status, "response": response}
+        self._send(
+            self._serializer.encode(
+                message.join_ref, message.ref, message.topic, "phx_reply", payload
+            )
+        )
+
+
+def _reason(refused: JoinRefused | TokenRefused) -> str:
+    if isinstance(refused, JoinRefused):
+        return refused.reason
+    return f"{refused.code}: {refused.reason}"

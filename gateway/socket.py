@@ -1,0 +1,83 @@
+"""One WebSocket as the gateway holds it: frames out without waiting, and an end to those who hang.
+
+Frames are written at once and never awaited, so that no client can slow another down. What a client
+does not read collects in its own bounded buffer; a full one, or one that stays unread for ten
+seconds, ends that socket. Its cursor lets it resume.
+"""
+
+import asyncio
+import contextlib
+
+import structlog
+from websockets.asyncio.server import ServerConnection, broadcast
+from websockets.exceptions import ConnectionClosed
+
+from gateway.metrics import Metrics
+
+log = structlog.get_logger(__name__)
+
+STUCK_LIMIT_S = 10
+PING_AFTER_S = 20
+SILENCE_LIMIT_S = 60
+
+
+class Socket:
+    """A client's connection. Times are of the loop's clock, in seconds."""
+
+    __slots__ = ("_connection", "_max_buffer_bytes", "_metrics", "_pinged_at", "_stuck_since",
+                 "last_heard_at")  # fmt: skip
+
+    def __init__(
+        self, connection: ServerConnection, max_buffer_bytes: int, metrics: Metrics, now_s: float
+    ) -> None:
+        self._connection = connection
+        self._max_buffer_bytes = max_buffer_bytes
+        self._metrics = metrics
+        self._pinged_at = now_s
+        self._stuck_since: float | None = None
+        self.last_heard_at = now_s
+
+    def send(self, frame: str) -> None:
+        """Write a frame; cut the socket if its buffer is full."""
+        broadcast((self._connection,), frame)
+        self._metrics.frames_out.inc()
+        if self._unread_bytes() > self._max_buffer_bytes:
+            self.cut("buffer full")
+
+    def cut(self, reason: str) -> None:
+        """End the connection at once: a client that does not read would not see a close frame."""
+        transport = self._connection.transport
+        if transport.is_closing():
+            return
+        self._metrics.cut.labels(reason=reason).inc()
+        log.info("socket cut", reason=reason, unread_bytes=self._unread_bytes())
+        transport.abort()
+
+    async def look(self, now_s: float) -> None:
+        """The regular look: cut who hangs, ping who has been silent."""
+        if self._unread_bytes() == 0:
+            self._stuck_since = None
+        elif self._stuck_since is None:
+            self._stuck_since = now_s
+        elif now_s - self._stuck_since >= STUCK_LIMIT_S:
+            self.cut("not reading")
+            return
+        silent_s = now_s - self.last_heard_at
+        if silent_s >= SILENCE_LIMIT_S:
+            self.cut("silent")
+        elif silent_s >= PING_AFTER_S <= now_s - self._pinged_at and self._stuck_since is None:
+            self._pinged_at = now_s
+            await self._ping()
+
+    async def _ping(self) -> None:
+        # With an empty buffer a ping does not wait, as websockets' own would behind a full one.
+        with contextlib.suppress(ConnectionClosed):
+            pong = await self._connection.ping()
+            asyncio.ensure_future(pong).add_done_callback(self._ponged)
+
+    def _ponged(self, pong: asyncio.Future[float]) -> None:
+        if not pong.cancelled() and pong.exception() is None:
+            self.last_heard_at = pong.get_loop().time()
+
+    def _unread_bytes(self) -> int:
+        return self._connection.transport.get_write_buffer_size()
