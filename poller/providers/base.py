@@ -1,0 +1,60 @@
+"""The one protocol by which the poller talks to any provider, whatever its dialect.
+
+Promised to the worker: no method raises for anything the world does. Each returns one of the
+answers of answers.py within its time limit, and none repeats a request by itself.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+
+from poller.providers.answers import (
+    ActiveAnswer,
+    BalanceAnswer,
+    BuyAnswer,
+    PricesAnswer,
+    SetAnswer,
+    StatusAnswer,
+)
+
+
+@dataclass(frozen=True)
+class Order:
+    """A purchase. `reference` is our own id for it, by which a repeat is recognised.
+
+    `max_cost` is in the provider's currency; `operator` None leaves the choice to the provider.
+    """
+
+    reference: str
+    service_code: str
+    country_code: str
+    operator: str | None
+    max_cost: Decimal | None
+
+
+class Provider(Protocol):
+    """A provider account. `order_id` is always the provider's own id of an activation."""
+
+    async def buy(self, order: Order) -> BuyAnswer:
+        """Buy one number."""
+
+    async def check_many(self) -> ActiveAnswer:
+        """Ask for all active numbers of the account at once."""
+
+    async def check(self, order_id: str) -> StatusAnswer:
+        """Ask for one number."""
+
+    async def cancel(self, order_id: str) -> SetAnswer:
+        """Give a number back unused; Cancelled where the provider agreed."""
+
+    async def finish(self, order_id: str) -> SetAnswer:
+        """Close a number whose SMS has come; Finished where the provider agreed."""
+
+    async def another_sms(self, order_id: str) -> SetAnswer:
+        """Ask for a further SMS on a number that has had one; AskedAgain where it agreed."""
+
+    async def balance(self) -> BalanceAnswer:
+        """Ask for our own balance."""
+
+    async def prices(self) -> PricesAnswer:
+        """Ask for the whole price list."""

@@ -1,0 +1,236 @@
+"""The handler_api.php dialect: its questions, and what each documented answer means.
+
+Promised to the client: every parser takes any Reply and returns an answer of answers.py, whatever
+garbage it holds. Source: the providers' published documentation, as gathered in docs/providers.md;
+error words are matched by prefix, because providers append what they like to them.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from enum import IntEnum
+from typing import TypeVar
+
+from poller.providers import handler_lists, wire
+from poller.providers.answers import (
+    AccountRefused,
+    ActiveAnswer,
+    ActiveList,
+    AlreadyOrdered,
+    Arrived,
+    AskedAgain,
+    Balance,
+    BalanceAnswer,
+    Bought,
+    BuyAnswer,
+    Cancelled,
+    Finished,
+    NoMoney,
+    NoNumbers,
+    NotKnown,
+    PriceChanged,
+    PriceList,
+    PricesAnswer,
+    Refused,
+    SetAnswer,
+    Sms,
+    StatusAnswer,
+    Unexpected,
+    Waiting,
+)
+from poller.providers.base import Order
+from poller.providers.wire import Document, Garbage, Json, NotDocumented, Reply, Word
+
+T = TypeVar("T")
+
+RATE_LIMITED = 429
+ACCOUNT_WORDS = (
+    *("NO_KEY", "BAD_KEY", "BAD_ACTION", "BANNED"),
+    *("CHANNELS_LIMIT", "ACCOUNT_INACTIVE", "RATE_LIMIT"),
+)
+UNKNOWN_WORDS = ("NO_ACTIVATION", "WRONG_ACTIVATION_ID", "NOT_FOUND")
+BUY_REFUSALS = (
+    *("BAD_SERVICE", "BAD_COUNTRY", "WRONG_EXCEPTION_PHONE"),
+    *("NOT_AVAILABLE", "SERVICE_NOT_AVAILABLE", "UNPROCESSABLE_ENTITY"),
+)
+SET_REFUSALS = (
+    *("EARLY_CANCEL_DENIED", "BAD_STATUS", "OTP_RECEIVED", "NEW_OTP_RECEIVED"),
+    *("FREE_CANCELLATION_EXPIRED", "ACTIVATION_NOT_ACTIVE", "BAD_SERVICE"),
+)
+MAX_LIFETIME_S = 30 * 86_400
+
+
+class SetStatus(IntEnum):
+    """The numbers that setStatus takes."""
+
+    RETRY = 3
+    FINISH = 6
+    CANCEL = 8
+
+
+AGREED: Mapping[SetStatus, tuple[str, AskedAgain | Finished | Cancelled]] = {
+    SetStatus.RETRY: ("ACCESS_RETRY_GET", AskedAgain()),
+    SetStatus.FINISH: ("ACCESS_ACTIVATION", Finished()),
+    SetStatus.CANCEL: ("ACCESS_CANCEL", Cancelled()),
+}
+
+
+def buy_params(order: Order) -> Mapping[str, str]:
+    """The parameters of getNumberV2; orderId makes a repeat of it harmless."""
+    params = {
+        "action": "getNumberV2",
+        "service": order.service_code,
+        "country": order.country_code,
+        "orderId": order.reference,
+    }
+    if order.operator is not None:
+        params["operator"] = order.operator
+    if order.max_cost is not None:
+        params["maxPrice"] = f"{order.max_cost:f}"
+    return params
+
+
+def bought(reply: Reply) -> BuyAnswer:
+    """What getNumberV2 answered; a plain ACCESS_NUMBER, as getNumber gives it, is taken too."""
+    return _answer(reply, _bought_word, _bought_document)
+
+
+def status(reply: Reply) -> StatusAnswer:
+    """What getStatus answered. The code in STATUS_WAIT_RETRY is the previous one, never news."""
+    return _answer(reply, _status_word)
+
+
+def set_answer(reply: Reply, asked: SetStatus) -> SetAnswer:
+    """What setStatus answered; an agreement to something else than was asked is Unexpected."""
+    return _answer(reply, lambda word: _set_word(word, asked))
+
+
+def active(reply: Reply) -> ActiveAnswer:
+    """What getActiveActivations answered, in any of the four envelopes in use."""
+    return _answer(reply, _active_word, handler_lists.active_list)
+
+
+def balance(reply: Reply) -> BalanceAnswer:
+    """What getBalance answered."""
+    return _answer(reply, _balance_word)
+
+
+def prices(reply: Reply) -> PricesAnswer:
+    """What getPrices answered: `{country: {service: {cost, count}}}`; `{}` or `[]` for none."""
+    return _answer(reply, _no_word, handler_lists.price_list)
+
+
+def _answer(
+    reply: Reply,
+    on_word: Callable[[Word], T],
+    on_document: Callable[[Document], T] | None = None,
+) -> T | AccountRefused | Unexpected:
+    """What the callbacks make of it; what they refuse with ValueError is Unexpected."""
+    found = wire.read(reply)
+    if reply.http_status == RATE_LIMITED:
+        return AccountRefused("RATE_LIMIT", reply.retry_after_s)
+    if isinstance(found, Garbage):
+        return Unexpected(found.label)
+    try:
+        if isinstance(found, Word):
+            return _account_refused(found, reply) or on_word(found)
+        return on_document(found) if on_document else Unexpected("json")
+    except ValueError:
+        return Unexpected(wire.label(found.text) if isinstance(found, Word) else "json")
+
+
+def _account_refused(word: Word, reply: Reply) -> AccountRefused | None:
+    if not word.starts(*ACCOUNT_WORDS):
+        return None
+    said = wire.optional(wire.count, word.info.get("retry_after_seconds"))
+    return AccountRefused(wire.label(word.text), reply.retry_after_s if said is None else said)
+
+
+def _bought_word(word: Word) -> BuyAnswer:
+    if word.starts("ACCESS_NUMBER"):
+        order_id, _, phone = word.rest.partition(":")
+        return Bought(wire.order_id(order_id), wire.phone(phone))
+    if word.starts("NO_NUMBERS"):
+        return NoNumbers()
+    if word.starts("NO_BALANCE"):
+        return NoMoney()
+    if word.starts("WRONG_MAX_PRICE"):
+        return PriceChanged()
+    if word.starts("ORDER_ALREADY_EXISTS"):
+        return AlreadyOrdered()
+    return _refused(word, BUY_REFUSALS)
+
+
+def _bought_document(document: Document) -> Bought:
+    if isinstance(document, list):
+        raise NotDocumented
+    return Bought(
+        order_id=wire.order_id(document.get("activationId")),
+        phone=wire.phone(document.get("phoneNumber")),
+        operator=wire.optional(wire.code, document.get("activationOperator")),
+        cost=wire.optional(wire.amount, document.get("activationCost")),
+        lifetime_s=_lifetime_s(document),
+    )
+
+
+def _lifetime_s(document: dict[str, Json]) -> int | None:
+    """From the two times together, because neither tells its time zone."""
+    begin, end = document.get("activationTime"), document.get("activationEndTime")
+    try:
+        lifetime = datetime.fromisoformat(str(end)) - datetime.fromisoformat(str(begin))
+    except (ValueError, TypeError):
+        return None
+    seconds = int(lifetime.total_seconds())
+    return seconds if 0 < seconds <= MAX_LIFETIME_S else None
+
+
+def _status_word(word: Word) -> StatusAnswer:
+    if word.starts("STATUS_OK"):
+        return Arrived(_newest(word.rest))
+    if word.starts("STATUS_WAIT_CODE"):
+        return Waiting()
+    if word.starts("STATUS_WAIT_RETRY", "STATUS_WAIT_RESEND"):
+        return Waiting(again=True)
+    if word.starts("STATUS_CANCEL"):
+        return Cancelled()
+    if word.starts(*UNKNOWN_WORDS):
+        return NotKnown()
+    raise NotDocumented
+
+
+def _newest(text: str) -> Sms:
+    code = wire.sms_part(text)
+    if code is None:
+        raise NotDocumented
+    return Sms(code)
+
+
+def _set_word(word: Word, asked: SetStatus) -> SetAnswer:
+    agreed, answer = AGREED[asked]
+    if word.starts(agreed):
+        return answer
+    if word.starts(*UNKNOWN_WORDS):
+        return NotKnown()
+    return _refused(word, SET_REFUSALS)
+
+
+def _refused(word: Word, known: tuple[str, ...]) -> Refused:
+    if not word.starts(*known):
+        raise NotDocumented
+    min_age_s = wire.optional(wire.count, word.info.get("minActivationTime"))
+    return Refused(wire.label(word.text), cancel_after_s=min_age_s)
+
+
+def _active_word(word: Word) -> ActiveList:
+    if not word.starts("NO_ACTIVATIONS"):
+        raise NotDocumented
+    return ActiveList(())
+
+
+def _balance_word(word: Word) -> Balance:
+    if not word.starts("ACCESS_BALANCE"):
+        raise NotDocumented
+    return Balance(wire.amount(word.rest))
+
+
+def _no_word(word: Word) -> PriceList:
+    raise NotDocumented

@@ -1,0 +1,49 @@
+"""When a number is looked at next, and how long a provider in trouble is left alone.
+
+Pure: `now` is an argument, and the spread comes from a seed, so that the same question has the same
+answer. A number that is seconds old is looked at more often than an old one, and none is left
+alone for more than 30 s.
+"""
+
+import random
+from datetime import datetime, timedelta
+
+# (up to this age in s, look every so many s). One batch call covers an account, so many young
+# numbers cost no more calls than one.
+STEPS = ((60.0, 1.0), (180.0, 2.0), (300.0, 5.0), (600.0, 10.0))
+OLD_INTERVAL_S = 20.0
+MAX_INTERVAL_S = 30.0
+SPREAD = 0.1  # of the interval, either way
+
+
+def interval_s(age_s: float) -> float:
+    """How long a number of that age is left alone, before spread."""
+    return next((step for limit, step in STEPS if age_s < limit), OLD_INTERVAL_S)
+
+
+def next_check_at(
+    now: datetime, *, waiting_since: datetime, expires_at: datetime | None, seed: int
+) -> datetime:
+    """When to look again at a number that has waited since then; its expiry is never slept over."""
+    age_s = max(0.0, (now - waiting_since).total_seconds())
+    at = now + timedelta(seconds=spread(interval_s(age_s), seed))
+    # At or after its expiry a number is being closed, and tried again like any other old one.
+    return min(at, expires_at) if expires_at is not None and expires_at > now else at
+
+
+def spread(interval: float, seed: int) -> float:
+    """The interval, up to a tenth shorter or longer, so that rows bought together drift apart."""
+    return min(MAX_INTERVAL_S, interval * (1 + SPREAD * (2 * _unit(seed) - 1)))
+
+
+def _unit(seed: int) -> float:
+    return random.Random(seed).random()  # noqa: S311
+
+
+def retry_s(attempts: int, seed: int, *, said_s: int | None = None) -> float:
+    """How long to leave a row alone after that many attempts that led nowhere.
+
+    1 s doubled each time, never over 30 s; longer only where the provider said so itself.
+    """
+    doubled = min(MAX_INTERVAL_S, 2.0 ** min(attempts, 5))
+    return max(spread(doubled, seed), float(said_s or 0))
