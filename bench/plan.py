@@ -1,0 +1,62 @@
+"""How much is measured, and for how long: the full run and the quick one."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Sizes of the phases. `*_s` are seconds of one round; `rates` are changes a second."""
+
+    users: int  # rows; at least the largest crowd
+    small_crowd: int
+    large_crowd: int
+    idle_crowd: int
+    rates: tuple[int, ...]
+    rounds: int
+    round_s: float
+    batch_rates: tuple[int, ...]  # rising; the first that is not kept up with ends the search
+    batch_s: float
+    cost_changes: int  # single-row transactions in a round
+    cost_batches: int  # transactions of 200 rows in a round
+
+
+FULL = Plan(
+    users=10_000,
+    small_crowd=1_000,
+    large_crowd=5_000,
+    idle_crowd=10_000,
+    rates=(200, 1_000),
+    rounds=3,
+    round_s=5,
+    batch_rates=(2_000, 4_000, 6_000, 8_000, 10_000, 12_000, 15_000, 20_000),
+    batch_s=4,
+    cost_changes=1_000,
+    cost_batches=50,
+)
+QUICK = Plan(
+    users=2_000,
+    small_crowd=200,
+    large_crowd=1_000,
+    idle_crowd=2_000,
+    rates=(200, 1_000),
+    rounds=1,
+    round_s=2,
+    batch_rates=(2_000, 4_000, 8_000),
+    batch_s=2,
+    cost_changes=500,
+    cost_batches=20,
+)
+TINY = Plan(  # for the test that this program works; its figures mean nothing
+    users=400,
+    small_crowd=20,
+    large_crowd=400,  # a batch's worth of users for each writer
+    idle_crowd=50,
+    rates=(50,),
+    rounds=1,
+    round_s=0.5,
+    batch_rates=(400,),
+    batch_s=1,
+    cost_changes=20,
+    cost_batches=1,
+)
+BATCH = 200

@@ -1,0 +1,37 @@
+"""The benchmark runs from its start to its end, loses nothing, and leaves nothing behind."""
+
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent.parent
+LIMIT_S = 120
+
+
+def test_the_benchmark_measures_everything_and_cleans_up() -> None:
+    before = _leftovers()
+    run = subprocess.run(
+        [sys.executable, "-m", "bench", "--tiny"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert re.findall(r"^### (\w+)", run.stdout, re.MULTILINE) == [
+        "Cost",
+        "Memory",
+        "Commit",
+        "Sustained",
+    ]
+    delays = re.findall(r"^\| (gateway|bare relay) \|.*\| (\S+) \|$", run.stdout, re.MULTILINE)
+    assert delays == [("gateway", "0"), ("gateway", "0"), ("bare relay", "0")]
+    assert re.search(r"^\| 400 \|.*\| 0 \| (yes|no) \|$", run.stdout, re.MULTILINE)
+    assert _leftovers() <= before
+
+
+def _leftovers() -> set[Path]:
+    return set(Path(tempfile.gettempdir()).glob("sonnette-bench-*"))
