@@ -24,11 +24,15 @@ async def connect(
     """Open a connection to the primary. DatabaseUnavailable with a sentence where there is none."""
     try:
         return await AsyncConnection.connect(
-            make_conninfo(dsn, application_name=application_name, **_limits(dsn)),
-            autocommit=autocommit,
+            conninfo(dsn, application_name=application_name), autocommit=autocommit
         )
     except psycopg.Error as error:
         raise _unavailable(error) from None
+
+
+def conninfo(dsn: str, *, application_name: str) -> str:
+    """The connection string with our limits in it, for whoever connects otherwise (a pool)."""
+    return make_conninfo(dsn, application_name=application_name, **_limits(dsn))
 
 
 def _limits(dsn: str) -> dict[str, int | str]:

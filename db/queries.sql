@@ -70,7 +70,7 @@ insert into sonnette.repeatables (name, hash) values (%(name)s, %(hash)s)
 on conflict (name) do update set hash = excluded.hash, applied_at = now()
 
 -- name: user_created
-insert into public.users (id, name) values (%(user_id)s, %(name)s) on conflict (id) do nothing
+insert into public.users (id, name) values (%(user_id)s, %(name)s) on conflict do nothing
 
 -- name: user_named
 select id from public.users where name = %(name)s
@@ -81,3 +81,200 @@ from sonnette.credit(%(user_id)s, %(amount)s, %(reason)s, %(key)s)
 
 -- name: server_version
 select current_setting('server_version')
+
+-- service --------------------------------------------------------------------------------------
+
+-- name: service_session
+-- A statement that waits this long waits for a lock that someone forgot.
+select set_config('statement_timeout', '5s', false), set_config('timezone', 'UTC', false),
+       set_config('jit', 'off', false)
+
+-- name: one_snapshot
+set transaction isolation level repeatable read, read only
+
+-- name: number_now
+-- Numbers what this transaction has changed so far, so that it can read its own number.
+set constraints all immediate
+
+-- name: feed_position
+select coalesce((select last_seq from sonnette.feeds where user_id = %(user_id)s), 0) as feed_seq,
+       (select id from sonnette.epoch) as epoch
+
+-- name: wallet
+-- A user without a wallet has nothing in it.
+select coalesce(sum(balance), 0)::numeric(12,2), coalesce(sum(frozen), 0)::numeric(12,2),
+       coalesce(sum(balance - frozen), 0)::numeric(12,2)
+from public.wallets where user_id = %(user_id)s
+
+-- name: offers_page
+select account as provider, service_code, country_code, operator, price, stock
+from sonnette.offers
+where (%(service_code)s::text is null or service_code = %(service_code)s)
+  and (%(country_code)s::text is null or country_code = %(country_code)s)
+  and (%(after_service)s::text is null
+       or (service_code, country_code, price, account, operator)
+          > (%(after_service)s, %(after_country)s, %(after_price)s::numeric, %(after_account)s, %(after_operator)s))
+order by service_code, country_code, price, account, operator
+limit %(most)s
+
+-- name: buy
+select id, user_id, provider, order_id, service_code, country_code, operator, phone, status, sms_code, sms_text,
+       sms_count, sms_received_at, price, frozen_amount, charged, cancel_after, expires_at, failure,
+       created_at, updated_at
+from sonnette.buy(%(user_id)s, %(service_code)s, %(country_code)s, %(operator)s, %(max_price)s)
+
+-- name: activation
+select id, user_id, provider, order_id, service_code, country_code, operator, phone, status, sms_code, sms_text,
+       sms_count, sms_received_at, price, frozen_amount, charged, cancel_after, expires_at, failure,
+       created_at, updated_at
+from public.activations where id = %(activation_id)s and user_id = %(user_id)s
+
+-- name: activations_page
+-- Newest first; rows made in the same instant by their id.
+select id, user_id, provider, order_id, service_code, country_code, operator, phone, status, sms_code, sms_text,
+       sms_count, sms_received_at, price, frozen_amount, charged, cancel_after, expires_at, failure,
+       created_at, updated_at
+from public.activations
+where user_id = %(user_id)s
+  and (%(statuses)s::text[] is null or status = any (%(statuses)s))
+  and (%(after_id)s::uuid is null or created_at < %(after_at)s
+       or created_at = %(after_at)s and id > %(after_id)s)
+order by created_at desc, id
+limit %(most)s
+
+-- name: messages_of
+select id, activation_id, user_id, received_at, sender, code, text, source
+from public.messages where activation_id = %(activation_id)s and user_id = %(user_id)s
+order by id
+
+-- name: ask
+select id from sonnette.ask(%(user_id)s, %(activation_id)s, %(kind)s)
+
+-- name: answered_check
+-- The newest check that was answered so short a time ago that nothing new can be known.
+select id from sonnette.requests
+where activation_id = %(activation_id)s and user_id = %(user_id)s and kind = 'check'
+  and done_at is not null and at > now() - make_interval(secs => %(within_s)s)
+order by id desc limit 1
+
+-- name: request
+select done_at is not null, outcome from sonnette.requests
+where id = %(request_id)s and user_id = %(user_id)s
+
+-- name: role_taken_on
+select set_config('role', %(role)s, false)
+
+-- poller ---------------------------------------------------------------------------------------
+
+-- name: poller_session
+-- No statement of the poller's is a long one: one that takes so long waits for a forgotten lock.
+select set_config('statement_timeout', %(statement_timeout)s, false),
+       set_config('timezone', 'UTC', false), set_config('jit', 'off', false)
+
+-- name: account_hold
+-- One poller for each account, for as long as its connection lives.
+select pg_try_advisory_lock(hashtextextended('sonnette account ' || %(account)s, 0))
+
+-- name: work_due
+-- What is due of an account, or asked about: an open request does not wait for next_check_at,
+-- unless the last look led nowhere.
+(select w.activation_id
+ from sonnette.work w
+ where w.account = %(account)s and w.next_check_at <= clock_timestamp()
+   and w.activation_id <> all (%(busy)s::uuid[])
+ order by w.next_check_at
+ limit %(most)s)
+union
+(select r.activation_id
+ from sonnette.requests r
+ join public.activations a on a.id = r.activation_id
+ left join sonnette.work w on w.activation_id = r.activation_id
+ where r.done_at is null and r.kind in ('buy', 'check', 'cancel', 'finish')
+   and a.provider = %(account)s and r.activation_id <> all (%(busy)s::uuid[])
+   and (w.last_error is null or w.next_check_at <= clock_timestamp())
+ order by r.id
+ limit %(most)s)
+
+-- name: work_of_orders
+select id from public.activations
+where provider = %(account)s and order_id = any (%(order_ids)s::text[])
+  and status in ('pending', 'received', 'cancelling') and id <> all (%(busy)s::uuid[])
+
+-- name: work_rows
+-- All that a decision needs of these activations, and the database's time.
+select a.id, a.status, a.order_id, a.service_code, a.country_code, a.operator, a.price, a.charged,
+       a.created_at, a.updated_at, a.expires_at, coalesce(w.attempts, 0) as attempts, w.last_error,
+       m.codes, m.texts, r.ids as request_ids, r.kinds as request_kinds, clock_timestamp() as now
+from public.activations a
+left join sonnette.work w on w.activation_id = a.id
+cross join lateral (
+    select coalesce(array_agg(code order by id), '{}') as codes,
+           coalesce(array_agg(text order by id), '{}') as texts
+    from public.messages where activation_id = a.id) m
+cross join lateral (
+    select coalesce(array_agg(id order by id), '{}') as ids,
+           coalesce(array_agg(kind order by id), '{}') as kinds
+    from sonnette.requests
+    where activation_id = a.id and done_at is null
+      and kind in ('buy', 'check', 'cancel', 'finish')) r
+where a.id = any (%(ids)s::uuid[])
+
+-- name: work_next
+-- Seconds until the next row is due.
+select extract(epoch from min(next_check_at) - clock_timestamp())::float8
+from sonnette.work
+where account = %(account)s and activation_id <> all (%(busy)s::uuid[])
+
+-- name: orders_known
+select order_id from public.activations
+where provider = %(account)s and order_id = any (%(order_ids)s::text[])
+
+-- name: batch_locked
+select sonnette.lock_batch(%(ids)s::uuid[])
+
+-- name: statuses
+select id, status from public.activations where id = any (%(ids)s::uuid[])
+
+-- name: number_bought
+select sonnette.number_bought(%(id)s, %(order_id)s, %(phone)s, %(operator)s, %(cancel_after)s, %(expires_at)s)
+
+-- name: purchase_failed
+select sonnette.purchase_failed(%(id)s, %(failure)s)
+
+-- name: sms_arrived
+-- No provider of the poller's tells the sender.
+select sonnette.sms_arrived(%(id)s, %(code)s, %(text)s, null, %(received_at)s, %(source)s, %(dedupe_key)s)
+
+-- name: end_activation
+select sonnette.end_activation(%(id)s, %(status)s, %(failure)s)
+
+-- name: cancel_refused
+select sonnette.cancel_refused(%(id)s, %(failure)s, %(cancel_after)s)
+
+-- name: reschedule
+select sonnette.reschedule(%(ids)s::uuid[], %(at)s::timestamptz[], %(errors)s::text[])
+
+-- name: request_done
+select sonnette.request_done(%(id)s, %(outcome)s)
+
+-- name: account_seen
+insert into sonnette.accounts as a (name, dialect, markup, state, state_reason, seen_at)
+values (%(account)s, %(dialect)s, %(markup)s, %(state)s, %(reason)s, now())
+on conflict (name) do update
+set dialect = excluded.dialect, markup = excluded.markup, state = excluded.state,
+    state_reason = excluded.state_reason, seen_at = excluded.seen_at
+
+-- name: offers_fetched
+-- The price for users is the provider's x markup, rounded half up (round(numeric) does, above zero).
+insert into sonnette.offers (account, service_code, country_code, provider_price, price, stock, fetched_at)
+select %(account)s, o.service_code, o.country_code, o.cost, round(o.cost * %(markup)s, 2), o.stock, now()
+from unnest(%(service_codes)s::text[], %(country_codes)s::text[], %(costs)s::numeric[], %(stocks)s::int[])
+     as o (service_code, country_code, cost, stock)
+where o.cost * %(markup)s < 1e9
+on conflict (account, service_code, country_code, operator) do update
+set provider_price = excluded.provider_price, price = excluded.price, stock = excluded.stock,
+    fetched_at = excluded.fetched_at
+
+-- name: offers_vanished
+-- What the list that was just fetched does not have is out of stock.
+update sonnette.offers set stock = 0 where account = %(account)s and fetched_at < now()

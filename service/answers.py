@@ -1,0 +1,150 @@
+"""Bodies in and answers out: bounded reading, JSON, problems, and the routes that count themselves.
+
+Promised to callers: a body over 64 KiB is refused without reading on, chunked or not; whatever goes
+wrong is a problem document, never a traceback. Promised to the log: it has the traceback, and no
+line of it comes from a caller's body or headers.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import msgspec
+import structlog
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
+
+from db.errors import SonnetteError
+from service.metrics import Metrics
+from service.payloads import decode
+from service.problems import Problem, from_database, internal
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T", bound=msgspec.Struct)
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+MAX_BODY_BYTES = 65_536
+LINGER_BYTES = 1_048_576
+LINGER_S = 1.0
+NEVER_STORED = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+def answer(
+    payload: msgspec.Struct, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
+    """The payload as JSON."""
+    return Response(
+        msgspec.json.encode(payload),
+        status,
+        {**NEVER_STORED, **(headers or {})},
+        "application/json",
+    )
+
+
+def problem_answer(problem: Problem) -> Response:
+    """The refusal as `application/problem+json`."""
+    kind = _LastWord if problem.code == "body_too_large" else Response
+    headers = {**NEVER_STORED, **problem.headers}
+    return kind(problem.body(), problem.status.value, headers, "application/problem+json")
+
+
+async def read(request: Request, kind: type[T]) -> T:
+    """The body as that struct; a Problem where it is too large, not JSON, or not that."""
+    body = await _bounded(request)
+    if not body and kind.__struct_fields__ == ():
+        return kind()
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type != "application/json":
+        raise Problem("unsupported_media_type", "send JSON, with Content-Type: application/json")
+    return decode(body, kind)
+
+
+async def _bounded(request: Request) -> bytes:
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                raise _too_large()
+    except ClientDisconnect:
+        raise Problem("malformed", "the body ended too early") from None
+    return bytes(body)
+
+
+def _too_large() -> Problem:
+    return Problem(
+        "body_too_large",
+        f"a body has at most {MAX_BODY_BYTES} bytes",
+        headers={"Connection": "close"},
+    )
+
+
+class _LastWord(Response):
+    """An answer to a request that is still being sent: said at once, then the connection closes.
+
+    Closing with unread bytes would reset the connection and take the answer with it, so a little
+    more is read and thrown away first.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        start: Message = {"type": "http.response.start", "status": self.status_code}
+        await send({**start, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body, "more_body": True})
+        await _linger(receive)
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _linger(receive: Receive) -> None:
+    left = LINGER_BYTES
+    try:
+        async with asyncio.timeout(LINGER_S):
+            while left > 0:
+                message = await receive()
+                if message["type"] != "http.request" or not message.get("more_body"):
+                    return
+                left -= len(message["body"])
+    except TimeoutError:
+        return
+
+
+class Resources:
+    """Makes routes: each measured, each turning what it raises into a problem document."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+
+    def route(self, path: str, **endpoints: Endpoint) -> Route:
+        """The resource at `path`, with an endpoint for each method: GET=..., POST=... ."""
+
+        async def handle(request: Request) -> Response:
+            # Starlette answers HEAD wherever there is GET.
+            endpoint = endpoints.get(request.method) or endpoints["GET"]
+            started = time.monotonic()
+            response = await _guarded(endpoint, request)
+            elapsed_s = time.monotonic() - started
+            self._metrics.request(request.method, path, response.status_code, elapsed_s)
+            return response
+
+        return Route(path, handle, methods=list(endpoints))
+
+
+async def _guarded(endpoint: Endpoint, request: Request) -> Response:
+    try:
+        if int(request.headers.get("content-length", "0")) > MAX_BODY_BYTES:
+            raise _too_large()
+        return await endpoint(request)
+    except Problem as problem:
+        return problem_answer(problem)
+    except SonnetteError as error:
+        refusal = from_database(error, datetime.now(UTC))
+        if refusal.status >= 500:
+            log.warning("a request failed: %s", error, path=request.scope["path"])
+        return problem_answer(refusal)
+    except Exception:
+        log.exception("a request failed by a mistake of ours")
+        return problem_answer(internal())

@@ -1,0 +1,112 @@
+"""The service's way to Postgres: short transactions on a small pool, tried again where that helps.
+
+Promised to the routes: a transaction is committed whole or not at all; deadlocks and serialization
+failures are tried again up to 5 times after a jittered back-off; every wait (for a connection, a
+turn, a statement) is limited and ends in a refusal. Nobody holds a connection while waiting for a
+fact.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+from psycopg_pool import AsyncConnectionPool
+
+from db.backoff import Backoff
+from db.connect import conninfo
+from db.errors import DatabaseFailed, SonnetteError, TryAgain, translated
+from db.queries import queries
+from service.limits import Turns
+
+Connection = AsyncConnection[TupleRow]
+Pool = AsyncConnectionPool[Connection]
+T = TypeVar("T")
+
+MAX_CONNECTIONS = 10
+MAX_IN_LINE = 1000  # requests waiting for a connection; more are refused at once
+CONNECTION_WAIT_S = 5.0
+TRIES = 5
+# A user's writes meet at the user's wallet anyway; one whose wallet someone holds must not take
+# the connections of all others.
+WRITES_PER_USER = 2
+UNDEFINED = frozenset({"42P01", "3F000"})  # undefined table, undefined schema
+
+
+class NotMigrated(SonnetteError):
+    """The database has no Sonnette in it, or an older one."""
+
+
+class Database:
+    """Transactions on the pool; made by `opened`."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+        self._turns = Turns(WRITES_PER_USER, CONNECTION_WAIT_S)
+
+    async def write(self, user_id: UUID, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Run `work` in a READ COMMITTED transaction of this user's, and commit."""
+        async with self._turns.of(user_id):
+            return await self._tried(work)
+
+    async def read(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Run `work` on one snapshot, read-only: all it reads belongs together."""
+
+        async def on_one_snapshot(connection: Connection) -> T:
+            await connection.execute(queries["one_snapshot"])
+            return await work(connection)
+
+        return await self._tried(on_one_snapshot)
+
+    async def check(self) -> None:
+        """SonnetteError unless the database answers and Sonnette is in it."""
+        try:
+            await self.read(_look)
+        except DatabaseFailed as error:
+            if error.sqlstate not in UNDEFINED:
+                raise
+            raise NotMigrated(
+                "the database has no Sonnette in it; run `sonnette migrate`"
+            ) from None
+
+    async def _tried(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        backoff = Backoff(0.01, 0.5)
+        for _ in range(TRIES - 1):
+            try:
+                return await self._once(work)
+            except TryAgain:
+                await asyncio.sleep(backoff.next_s())
+        return await self._once(work)
+
+    async def _once(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        with translated():
+            async with self._pool.connection() as connection, connection.transaction():
+                return await work(connection)
+
+
+@asynccontextmanager
+async def opened(dsn: str, **options: Any) -> AsyncIterator[Database]:
+    """A Database that is closed at the end. `options` are the pool's, for tests."""
+    async with AsyncConnectionPool(
+        conninfo(dsn, application_name="sonnette service"),
+        kwargs={"autocommit": True},
+        min_size=1,
+        max_size=MAX_CONNECTIONS,
+        max_waiting=MAX_IN_LINE,
+        timeout=CONNECTION_WAIT_S,
+        configure=_configure,
+        check=AsyncConnectionPool.check_connection,  # after a restart of Postgres all are dead
+        **options,
+    ) as pool:
+        yield Database(pool)
+
+
+async def _configure(connection: Connection) -> None:
+    await connection.execute(queries["service_session"])
+
+
+async def _look(connection: Connection) -> None:
+    await connection.execute(queries["epoch"])

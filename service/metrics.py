@@ -1,0 +1,47 @@
+"""What the service counts, for Prometheus.
+
+Routes are labelled by their pattern: no label ever holds a user, an id or a token.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+
+
+class Metrics:
+    """The service's metrics, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.ready = Gauge(
+            "sonnette_service_ready",
+            "1 while everything is in place, as /readyz says",
+            registry=self.registry,
+        )
+        self.waiting = Gauge(
+            "sonnette_service_waiting",
+            "Requests that wait for something to happen",
+            registry=self.registry,
+        )
+        self._requests = Counter(
+            "sonnette_service_requests",
+            "Requests answered",
+            ["method", "route", "status"],
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "sonnette_service_request_seconds",
+            "From a request's headers to its answer, waits that it asked for included",
+            ["method", "route"],
+            buckets=BUCKETS_S,
+            registry=self.registry,
+        )
+
+    def request(self, method: str, route: str, status: int, elapsed_s: float) -> None:
+        """One request was answered."""
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(method, route).observe(elapsed_s)
+
+    def text(self) -> bytes:
+        """All of it in Prometheus' text format."""
+        return generate_latest(self.registry)

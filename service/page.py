@@ -1,0 +1,91 @@
+"""The page at /: its files, what it must know of the gateway, and a strict content security policy.
+
+Promised: nothing inline, nothing of a third party, and a connection only to this service and to the
+gateway; the token stays in the browser.
+"""
+
+import re
+from importlib.resources import files
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from process.settings import Address
+from service.answers import Resources, answer
+
+FILES = {
+    "/": ("index.html", "text/html; charset=utf-8"),
+    "/app.js": ("app.js", "text/javascript; charset=utf-8"),
+    "/style.css": ("style.css", "text/css; charset=utf-8"),
+    "/icon.svg": ("icon.svg", "image/svg+xml"),
+}
+WILDCARDS = ("0.0.0.0", "::")
+_HOST = re.compile(r"[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\]")
+
+
+class Config(msgspec.Struct, frozen=True):
+    """GET /config.json: where the page's WebSocket goes."""
+
+    gateway_url: str
+
+
+class Page:
+    """Serves the files of static/, read once."""
+
+    def __init__(self, resources: Resources, gateway: Address) -> None:
+        self._resources = resources
+        self._gateway = gateway
+        folder = files("service") / "static"
+        self._files = {
+            path: ((folder / name).read_bytes(), media_type)
+            for path, (name, media_type) in FILES.items()
+        }
+
+    def routes(self) -> list[Route]:
+        """The page, its files and its configuration."""
+        pages = [self._resources.route(path, GET=self._file) for path in FILES]
+        return [*pages, self._resources.route("/config.json", GET=self._config)]
+
+    async def _file(self, request: Request) -> Response:
+        content, media_type = self._files[request.url.path]
+        headers = {
+            "Cache-Control": "no-cache",
+            "Content-Security-Policy": policy(self._gateway_url(request)),
+            "Referrer-Policy": "no-referrer",
+            "X-Content-Type-Options": "nosniff",
+        }
+        return Response(content, 200, headers, media_type)
+
+    async def _config(self, request: Request) -> Response:
+        return answer(Config(self._gateway_url(request)))
+
+    def _gateway_url(self, request: Request) -> str:
+        return gateway_url(self._gateway, request.headers.get("host", ""))
+
+
+def gateway_url(gateway: Address, host_header: str) -> str:
+    """The gateway's ws:// URL. One that listens everywhere is where the page itself came from."""
+    if gateway.host in WILDCARDS:
+        host = _HOST.match(host_header)
+        if host:
+            return f"ws://{host[0]}:{gateway.port}"
+    return gateway.url("ws")
+
+
+def policy(gateway: str) -> str:
+    """The Content-Security-Policy of the page."""
+    return "; ".join(
+        [
+            "default-src 'none'",
+            "script-src 'self'",
+            "style-src 'self'",
+            "img-src 'self'",
+            f"connect-src 'self' {gateway}",
+            "base-uri 'none'",
+            "form-action 'none'",
+            "frame-ancestors 'none'",
+            "require-trusted-types-for 'script'",
+        ]
+    )

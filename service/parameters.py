@@ -1,0 +1,153 @@
+"""What stands in query strings and headers, parsed once: lists' cursors, waits, limits. Pure.
+
+A parameter that is empty counts as not given; one that nobody knows is refused by its name, because
+a misspelt filter that is ignored would show more than was asked for.
+"""
+
+import base64
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import TypeVar, get_args
+from uuid import UUID
+
+import msgspec
+
+from db.activation import Status
+from service.payloads import check_word, misfit
+from service.problems import Problem
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+DEFAULT_WAIT_S = 5
+MAX_WAIT_S = 30
+MAX_LIMIT = 1000
+STATUSES: tuple[str, ...] = get_args(Status)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_WAIT = re.compile(r'\s*wait\s*=\s*"?([0-9]{1,9})"?\s*(;.*)?', re.ASCII | re.IGNORECASE)
+
+
+class OffersQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """GET /v1/offers."""
+
+    service_code: str | None = None
+    country_code: str | None = None
+    limit: int = 500
+    after: str | None = None
+
+
+class ActivationsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """GET /v1/activations; `status` may list several, comma-separated."""
+
+    status: str | None = None
+    limit: int = 50
+    after: str | None = None
+
+
+class ChangesQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """GET /v1/changes; without `after` only what comes from now on. `wait` in seconds."""
+
+    after: int | None = None
+    epoch: str | None = None
+    wait: int = 0
+    limit: int = 100
+
+
+def query(pairs: Iterable[tuple[str, str]], kind: type[T]) -> T:
+    """The query string as that struct; Problem `malformed` for a wrong type or an unknown name."""
+    given: dict[str, str] = {}
+    for name, value in pairs:
+        if name in given:
+            raise Problem("malformed", f"`{name}` is given twice", {"field": name})
+        if value:
+            given[name] = value
+    try:
+        return msgspec.convert(given, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise misfit(str(error).replace("Object contains unknown field", "unknown field")) from None
+
+
+def bounded(field: str, value: int, least: int, most: int) -> int:
+    """The value, or Problem `invalid_value`."""
+    if not least <= value <= most:
+        raise Problem("invalid_value", f"{field} must be {least} to {most}", {"field": field})
+    return value
+
+
+def wait_s(prefer: Iterable[str]) -> int:
+    """How long the caller would wait, from its Prefer headers (RFC 7240 4.3), 30 s at most.
+
+    What cannot be understood is not applied, as that RFC has it; the first `wait` counts.
+    """
+    for preference in ",".join(prefer).split(","):
+        if found := _WAIT.fullmatch(preference):
+            return min(int(found[1]), MAX_WAIT_S)
+    return DEFAULT_WAIT_S
+
+
+def statuses(text: str | None) -> list[str] | None:
+    """The statuses of a comma-separated list; None means all."""
+    if text is None:
+        return None
+    words = [word.strip() for word in text.split(",")]
+    for word in words:
+        if word not in STATUSES:
+            raise Problem(
+                "invalid_value",
+                f"status must be of {', '.join(STATUSES)}",
+                {"field": "status"},
+            )
+    return words
+
+
+def activation_cursor(created_at: datetime, activation_id: UUID) -> str:
+    """Where a page ended: microseconds since 1970 and the row's id."""
+    return f"{(created_at - _EPOCH) // timedelta(microseconds=1)}-{activation_id}"
+
+
+def activation_position(cursor: str | None) -> tuple[datetime, UUID] | None:
+    """What `activation_cursor` made the cursor from."""
+    if cursor is None:
+        return None
+    moment, _, activation_id = cursor.partition("-")
+    try:
+        return _EPOCH + timedelta(microseconds=int(moment)), UUID(activation_id)
+    except (ValueError, OverflowError):
+        raise _bad_cursor() from None
+
+
+class OfferPosition(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
+    """Where a page of offers ended: the sort key of its last one."""
+
+    service_code: str
+    country_code: str
+    price: Decimal
+    provider: str
+    operator: str
+
+
+def offer_cursor(position: OfferPosition) -> str:
+    """The position as text that a URL can carry."""
+    return base64.urlsafe_b64encode(msgspec.json.encode(position)).decode().rstrip("=")
+
+
+def offer_position(cursor: str | None) -> OfferPosition | None:
+    """What `offer_cursor` made the cursor from."""
+    if cursor is None:
+        return None
+    try:
+        text = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        position = msgspec.json.decode(text, type=OfferPosition)
+    except (ValueError, msgspec.MsgspecError):
+        raise _bad_cursor() from None
+    if not position.price.is_finite():
+        raise _bad_cursor()
+    for word in (position.service_code, position.country_code, position.provider):
+        check_word("after", word)
+    check_word("after", position.operator)
+    return position
+
+
+def _bad_cursor() -> Problem:
+    return Problem("invalid_value", "after must be the `next` of a page", {"field": "after"})

@@ -1,0 +1,202 @@
+"""What the HTTP API takes and gives, as typed structs, and their JSON. Pure.
+
+Promised to clients: objects carry the tables' column names, money is a string with two decimals
+(its columns are numeric(12,2), whose scale the JSON keeps), times are RFC 3339 UTC, and a body with
+a field that nobody knows is refused by that field's name.
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import TypeVar
+from uuid import UUID
+
+import msgspec
+
+from db.activation import Status
+from service.problems import Problem
+
+T = TypeVar("T", bound=msgspec.Struct)
+
+MAX_CODE_LENGTH = 64
+_AMOUNT = re.compile(r"[0-9]{1,10}(\.[0-9]{1,2})?", re.ASCII)
+_FIELD = re.compile(r"`\$\.(\w+)|unknown field `([^`]*)`|required field `([^`]*)`")
+
+
+class Purchase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """POST /v1/activations. Without `operator` any will do; without `max_price` any price."""
+
+    service_code: str
+    country_code: str
+    operator: str | None = None
+    max_price: str | None = None
+
+
+class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The body of a call that needs none: `{}`, or no body at all."""
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /v1/me."""
+
+    user_id: UUID
+    balance: Decimal
+    frozen: Decimal
+    available: Decimal
+    currency: str
+    feed_seq: int
+    epoch: str
+
+
+class Offer(msgspec.Struct, frozen=True, kw_only=True):
+    """What can be bought, at the price that will be charged."""
+
+    provider: str
+    service_code: str
+    country_code: str
+    operator: str
+    price: Decimal
+    currency: str
+    stock: int
+
+
+class Offers(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /v1/offers; `next` is the `after` of the next page, null on the last."""
+
+    items: Sequence[Offer]
+    next: str | None
+
+
+class Activation(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of public.activations, all columns."""
+
+    id: UUID
+    user_id: UUID
+    provider: str
+    order_id: str | None
+    service_code: str
+    country_code: str
+    operator: str | None
+    phone: str | None
+    status: Status
+    sms_code: str | None
+    sms_text: str | None
+    sms_count: int
+    sms_received_at: datetime | None
+    price: Decimal
+    frozen_amount: Decimal
+    charged: bool
+    cancel_after: datetime | None
+    expires_at: datetime | None
+    failure: str | None
+    created_at: datetime
+    updated_at: datetime
+
+
+class Message(msgspec.Struct, frozen=True, kw_only=True):
+    """One SMS: a row of public.messages."""
+
+    id: int
+    activation_id: UUID
+    user_id: UUID
+    received_at: datetime
+    sender: str | None
+    code: str | None
+    text: str | None
+    source: str
+
+
+class ActivationWithMessages(Activation, frozen=True, kw_only=True):
+    """GET /v1/activations/{id}: the row and every SMS of it, oldest first."""
+
+    messages: Sequence[Message]
+
+
+class Activations(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /v1/activations: rows, newest first, and the feed's number, of one snapshot."""
+
+    items: Sequence[Activation]
+    next: str | None
+    feed_seq: int
+    epoch: str
+
+
+class FeedChange(msgspec.Struct, frozen=True, kw_only=True):
+    """One change of the user's feed; `record` and `old_record` are whole rows or null."""
+
+    feed_seq: int
+    type: str
+    schema: str
+    table: str
+    commit_timestamp: str
+    record: msgspec.Raw | None
+    old_record: msgspec.Raw | None
+
+
+class Changes(msgspec.Struct, frozen=True, kw_only=True):
+    """GET /v1/changes; `feed_seq` is the `after` of the next call, `more` says not to wait."""
+
+    changes: Sequence[FeedChange]
+    feed_seq: int
+    epoch: str
+    more: bool
+
+
+class Token(msgspec.Struct, frozen=True):
+    """POST /v1/token, with the names of RFC 6749 section 5.1."""
+
+    access_token: str
+    token_type: str
+    expires_in: int
+
+
+def with_messages(activation: Activation, messages: Sequence[Message]) -> ActivationWithMessages:
+    """The activation and its SMS as one object."""
+    return ActivationWithMessages(**msgspec.structs.asdict(activation), messages=messages)
+
+
+def decode(body: bytes, kind: type[T]) -> T:
+    """The body as that struct, or a Problem `malformed` that names the field."""
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.ValidationError as error:
+        raise misfit(str(error)) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Problem("malformed", "the body is not JSON") from None
+
+
+def misfit(sentence: str) -> Problem:
+    """The refusal for msgspec's sentence about a value of the wrong type."""
+    found = _FIELD.search(sentence)
+    field = next((name for name in found.groups() if name), None) if found else None
+    return Problem("malformed", sentence.replace("`$.", "`"), {"field": field} if field else None)
+
+
+def checked(purchase: Purchase) -> Purchase:
+    """The same purchase, its words fit for the database; Problem `invalid_value` if not."""
+    for field in ("service_code", "country_code", "operator"):
+        word = getattr(purchase, field)
+        if word is not None:
+            check_word(field, word)
+    return purchase
+
+
+def check_word(field: str, word: str) -> None:
+    """Refuse what no code can be: too long, or with characters that cannot be shown."""
+    # Also keeps out NUL and lone surrogates, which PostgreSQL's text cannot hold.
+    if not (0 < len(word) <= MAX_CODE_LENGTH and word.isprintable()):
+        raise Problem(
+            "invalid_value",
+            f"{field} must have 1 to {MAX_CODE_LENGTH} printable characters",
+            {"field": field},
+        )
+
+
+def amount(field: str, text: str | None) -> Decimal | None:
+    """The money that the string says; Problem `invalid_value` where it says none."""
+    if text is None:
+        return None
+    if not _AMOUNT.fullmatch(text):
+        raise Problem("invalid_value", f'{field} must be like "0.50"', {"field": field})
+    return Decimal(text)
