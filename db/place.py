@@ -48,10 +48,18 @@ class Place:
         return self.base / "lock"
 
     def dsn(self, role: str, dbname: str = DATABASE) -> str:
-        """A URL without white space, for psycopg, psql and SQLAlchemy alike."""
-        # The port is said, or a PGPORT in someone's environment would choose another.
-        where = f"host={quote(str(self.socket_dir))}&port={PORT}"
-        return f"postgresql://{quote(role)}@/{quote(dbname)}?{where}"
+        """A URL for psycopg, psql and SQLAlchemy alike, whatever a PGPORT around it says."""
+        return f"{self.short_dsn(role, dbname)}&port={PORT}"
+
+    def short_dsn(self, role: str, dbname: str = DATABASE) -> str:
+        """The same for people: without an `&`, which a shell would take for its own."""
+        return f"postgresql://{quote(role)}@/{quote(dbname)}?host={quote(str(self.socket_dir))}"
+
+
+def make_home(home: Path) -> None:
+    """Make `home` where it is missing; what exists keeps its mode."""
+    # Root's is passable for the server's account, which can look at nothing there.
+    home.mkdir(mode=0o711 if os.geteuid() == 0 else 0o700, parents=True, exist_ok=True)
 
 
 def find(home: Path) -> Place | None:
@@ -119,8 +127,7 @@ def _still_there(home: Path, kept: Place) -> Place:
 
 
 def _new_base(home: Path, account: Account) -> Path:
-    # 0711 lets another account pass through, and look at nothing.
-    home.mkdir(mode=0o711 if account.other else 0o700, parents=True, exist_ok=True)
+    make_home(home)
     if account.can_enter(home):
         base = home / "postgres"
         base.mkdir(mode=0o700, exist_ok=True)

@@ -7,11 +7,19 @@ import asyncio
 import inspect
 import time
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeVar, overload
 
 T = TypeVar("T")
 
 POLL_S = 0.02
+
+
+@overload
+async def eventually(fact: Callable[[], Awaitable[T]], timeout_s: float = 10) -> T: ...
+
+
+@overload
+async def eventually(fact: Callable[[], T], timeout_s: float = 10) -> T: ...
 
 
 async def eventually(fact: Callable[[], T | Awaitable[T]], timeout_s: float = 10) -> T:

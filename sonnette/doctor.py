@@ -1,0 +1,109 @@
+"""`sonnette doctor`: every setting, and whether each thing that Sonnette stands on is in order.
+
+Looks and changes nothing. A process that does not listen is said and is no failure: not every host
+runs all four. Anything else that is not in order makes the exit code 1.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import httpx
+
+from db import migrate
+from db.errors import SonnetteError
+from db.queries import queries
+from process.settings import Settings, describe
+from sonnette import database, readiness
+from sonnette.database import OPERATOR
+from sonnette.home import Home
+from sonnette.parts import Part, parts
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at: `good` None where it is neither in order nor out of it."""
+
+    name: str
+    good: bool | None
+    text: str
+
+    def __str__(self) -> str:
+        mark = {True: "ok", False: "FAILED", None: "-"}[self.good]
+        return f"{mark:<7} {self.name}: {self.text}"
+
+
+def doctor(settings: Settings) -> int:
+    """Print what was found; the exit code."""
+    for name, value, source in describe(settings):
+        print(f"{name}={value}  ({source})")
+    print()
+    findings = [*_database_findings(settings), _secret(settings), *asyncio.run(_health(settings))]
+    for finding in findings:
+        print(finding)
+    return 1 if any(finding.good is False for finding in findings) else 0
+
+
+def _database_findings(settings: Settings) -> Iterator[Finding]:
+    reachable, dsn = _reachable(settings)
+    yield reachable
+    if dsn is not None:
+        yield _looked("migrations", lambda: _migrations(dsn))
+        yield _looked("triggers", lambda: _triggers(dsn))
+
+
+def _reachable(settings: Settings) -> tuple[Finding, str | None]:
+    try:
+        dsn = database.find(settings, Home(settings.home)).dsn(OPERATOR)
+        with database.connection(dsn, "doctor") as opened:
+            row = opened.execute(queries["server_version"]).fetchone()
+    except SonnetteError as problem:
+        return Finding("database", False, str(problem)), None
+    return Finding("database", True, f"PostgreSQL {row[0] if row else '?'}"), dsn
+
+
+def _migrations(dsn: str) -> Finding:
+    at, newest = migrate.current(dsn), migrate.newest()
+    if at == newest:
+        return Finding("migrations", True, f"at {at}, the newest")
+    return Finding("migrations", False, f"at {at}, newest is {newest}: run `sonnette migrate`")
+
+
+def _triggers(dsn: str) -> Finding:
+    with database.connection(dsn, "doctor") as opened:
+        wrong = [str(row[0]) for row in opened.execute(queries["unwatched"])]
+    if wrong:
+        return Finding("triggers", False, "; ".join(wrong))
+    return Finding("triggers", True, "present on every watched table and ENABLE ALWAYS")
+
+
+def _looked(name: str, look: Callable[[], Finding]) -> Finding:
+    try:
+        return look()
+    except SonnetteError as problem:
+        return Finding(name, False, str(problem))
+
+
+def _secret(settings: Settings) -> Finding:
+    if settings.jwt_secret is not None:
+        return Finding("secret", True, "SONNETTE_JWT_SECRET")
+    home = Home(settings.home)
+    try:
+        made = home.secret()
+    except SonnetteError as problem:
+        return Finding("secret", False, str(problem))
+    if made is None:
+        return Finding("secret", False, "none: set SONNETTE_JWT_SECRET, or start `sonnette run`")
+    return Finding("secret", True, str(home.secret_file))
+
+
+async def _health(settings: Settings) -> list[Finding]:
+    async with readiness.client() as http:
+        return [await _answer_of(part, http) for part in parts(settings)]
+
+
+async def _answer_of(part: Part, http: httpx.AsyncClient) -> Finding:
+    answer = await readiness.ask(http, part)
+    if answer.status is None:
+        return Finding(part.name, None, f"nobody listens at {part.address}")
+    return Finding(part.name, answer.ready, f"{part.url}{part.health} {answer.text}")
