@@ -60,4 +60,4 @@ async def all_ready(parts: tuple[Part, ...], timeout_s: float = READY_TIMEOUT_S)
                 last.pop(part.name, None)
     except TimeoutError:
         said = "; ".join(f"{name}: {answer.text}" for name, answer in last.items())
-        raise NotReady(f"not ready within {timeout_s:.0f} s: {said}") from None
+        raise NotReady(f"not ready within {timeout_s:g} s: {said}") from None

@@ -1,5 +1,6 @@
 """How `sonnette run` ends: asked, interrupted or killed, it leaves nothing; its data stays."""
 
+import os
 import signal
 from pathlib import Path
 
@@ -53,6 +54,16 @@ def test_kill_9_leaves_nothing_and_the_next_start_heals(home: Path, pg_bindir: P
         wait_until(lambda: nothing_left(first, processes))
     with Running(home, pg_bindir, list(first.ports.values())) as second:
         assert available(second.ready().fact("database")) == "10.00"
+
+
+def test_a_process_that_does_not_listen_to_a_stop_is_killed(home: Path, pg_bindir: Path) -> None:
+    with Running(home, pg_bindir) as running:
+        processes = descendants(running.ready().process.pid)
+        frozen = running.pid_of("gateway")
+        assert frozen is not None
+        os.kill(frozen, signal.SIGSTOP)
+        assert running.stop() == 0
+        assert nothing_left(running, processes)
 
 
 def test_a_stop_before_it_is_ready_leaves_nothing(home: Path, pg_bindir: Path) -> None:

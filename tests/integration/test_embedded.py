@@ -17,6 +17,7 @@ from db.embedded import EmbeddedFailed, Server
 from tests.facts import wait_until
 from tests.fixtures.parents import Parent
 from tests.fixtures.postgres import reachable_folder
+from tests.fixtures.running import gone
 
 
 @pytest.fixture
@@ -36,14 +37,6 @@ def ask(server: Server, statement: str) -> object:
         answer = connection.execute(statement.encode())
         row = answer.fetchone() if answer.description else None
     return row[0] if row else None
-
-
-def gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
 
 
 def mode(path: Path) -> int:
