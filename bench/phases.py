@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.child import Child
+from bench.child import Child, ChildFailed
 from bench.figures import Delays, delays
 from bench.messages import Arrivals, Collect, Committed, Open, Opened, Write
 from bench.plan import BATCH
@@ -72,6 +72,8 @@ async def delay_round(
     shares = await _write(writers, marks, load)
     committed = {mark: at_ns for share in shares for mark, at_ns in share.items()}
     arrivals = await crowd.ask(Collect(len(committed), DRAIN_S), Arrivals, DRAIN_S + 60)
+    if arrivals.died:
+        raise ChildFailed(f"{arrivals.died} sockets were closed by the server during the run")
     began_ns = min(committed.values(), default=0)
     took_s = (max(arrivals.times_ns, default=began_ns) - began_ns) / 1e9
     return delays(committed, arrivals), len(committed) / max(took_s, 1e-9)
