@@ -109,14 +109,6 @@ def close_socket_dir(place: Place) -> None:
     shutil.rmtree(place.socket_dir, ignore_errors=True)
 
 
-def discard(home: Path) -> None:
-    """Remove the data of `home` for good, its server being stopped."""
-    if (kept := find(home)) is not None:
-        shutil.rmtree(kept.socket_dir, ignore_errors=True)
-        shutil.rmtree(kept.base)
-        (home / _POINTER).unlink()
-
-
 def _still_there(home: Path, kept: Place) -> Place:
     if kept.base.is_dir():
         return kept

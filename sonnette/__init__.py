@@ -1,0 +1,1 @@
+"""The command line and `run`: the one place that knows every process."""
