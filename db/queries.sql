@@ -157,8 +157,8 @@ where activation_id = %(activation_id)s and user_id = %(user_id)s and kind = 'ch
   and done_at is not null and at > now() - make_interval(secs => %(within_s)s)
 order by id desc limit 1
 
--- name: request
-select done_at is not null, outcome from sonnette.requests
+-- name: request_answered
+select done_at is not null from sonnette.requests
 where id = %(request_id)s and user_id = %(user_id)s
 
 -- name: role_taken_on
@@ -278,3 +278,7 @@ set provider_price = excluded.provider_price, price = excluded.price, stock = ex
 -- name: offers_vanished
 -- What the list that was just fetched does not have is out of stock.
 update sonnette.offers set stock = 0 where account = %(account)s and fetched_at < now()
+
+-- name: offers_known
+-- Whether a price list of the account was ever stored.
+select exists (select from sonnette.offers where account = %(account)s)

@@ -136,8 +136,8 @@ async def seen(
         position = await rows.position(connection, user_id)
         if request_id is None:
             return Seen(found, position.feed_seq)
-        answered = await rows.answered(connection, user_id, request_id)
-        return Seen(found, position.feed_seq, answered.done, answered.outcome)
+        done = await rows.answered(connection, user_id, request_id)
+        return Seen(found, position.feed_seq, done)
 
     return await parts.database.read(look)
 

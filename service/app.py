@@ -36,11 +36,13 @@ def application(parts: Parts, secret: str, health: Sequence[Route] = ()) -> Star
         *Page(parts.resources, parts.settings.gateway_listen).routes(),
         *health,
     ]
-    return Starlette(
+    app = Starlette(
         routes=routes,
         middleware=_cors(parts.settings.cors_origins),
         exception_handlers={HTTPException: _no_route},
     )
+    app.router.redirect_slashes = False  # a redirected POST would lose its body
+    return app
 
 
 def _cors(origins: Sequence[str]) -> list[Middleware]:

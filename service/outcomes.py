@@ -22,7 +22,6 @@ class Seen:
     activation: Activation
     feed_seq: int
     done: bool = False
-    outcome: str | None = None
 
     @property
     def over(self) -> bool:
@@ -94,8 +93,7 @@ def of_finish(seen: Seen) -> int:
     if not seen.done:
         return 202
     members = {"activation_id": seen.activation.id, "status": seen.activation.status}
-    sentence = f"the provider did not finish it: {seen.outcome or 'no reason given'}"
-    raise Problem("provider_error", sentence, members, headers(seen))
+    raise Problem("provider_error", "the provider did not finish it", members, headers(seen))
 
 
 def _reason(seen: Seen) -> str:

@@ -43,14 +43,6 @@ class OfferRow:
     stock: int
 
 
-@dataclass(frozen=True)
-class Answered:
-    """Whether the poller is done with a request, and what it noted."""
-
-    done: bool
-    outcome: str | None
-
-
 async def position(connection: Connection, user_id: UUID) -> Position:
     """The user's position."""
     cursor = await connection.execute(queries["feed_position"], {"user_id": user_id})
@@ -164,11 +156,11 @@ async def answered_check(
     return int(row[0]) if row else None
 
 
-async def answered(connection: Connection, user_id: UUID, request_id: int) -> Answered:
-    """How far the request is."""
+async def answered(connection: Connection, user_id: UUID, request_id: int) -> bool:
+    """Whether the provider has answered the request."""
     parameters = {"user_id": user_id, "request_id": request_id}
-    cursor = await connection.execute(queries["request"], parameters)
-    return Answered(*_there(await cursor.fetchone()))
+    cursor = await connection.execute(queries["request_answered"], parameters)
+    return bool(_there(await cursor.fetchone())[0])
 
 
 async def column_types(connection: Connection) -> dict[tuple[str, str], dict[str, str]]:
