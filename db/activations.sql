@@ -20,8 +20,9 @@ as $$
     end
 $$;
 
--- guard_activation(): BEFORE each row. Refuses what the rules forbid with a sentence, and sets the
--- columns that follow from the status: charged, frozen_amount, sms_count, sms_received_at, updated_at.
+-- guard_activation(): BEFORE each row whose status, owner or money changes. Refuses what the rules
+-- forbid with a sentence, and sets what follows from the status: charged, frozen_amount, sms_count,
+-- sms_received_at.
 create or replace function sonnette.guard_activation() returns trigger
     language plpgsql security definer
     set search_path = pg_catalog, sonnette, pg_temp
@@ -80,10 +81,16 @@ begin
     elsif new.status in ('cancelled', 'timeout', 'failed') then
         new.frozen_amount := 0;
     end if;
-    -- Only a row that changes gets a new updated_at: an UPDATE of nothing is no event.
-    if new *<> old then
-        new.updated_at := clock_timestamp();
-    end if;
+    return new;
+end
+$$;
+
+-- touch_activation(): BEFORE each row that changes at all: an UPDATE of nothing is no event.
+create or replace function sonnette.touch_activation() returns trigger
+    language plpgsql
+as $$
+begin
+    new.updated_at := pg_catalog.clock_timestamp();
     return new;
 end
 $$;
@@ -146,7 +153,8 @@ begin
 end
 $$;
 
--- The three AFTER STATEMENT triggers. Their names sort before sonnette_log_*, so the wallet's change
+-- The three AFTER STATEMENT triggers; 'a:<activation>' rings on sonnette_work for the poller and for
+-- waiting services. Their names sort before sonnette_log_*, so the wallet's change
 -- stands on the feed before the activation's own.
 create or replace function sonnette.activations_inserted() returns trigger
     language plpgsql security definer
@@ -158,7 +166,7 @@ begin
         from new_rows where frozen_amount > 0));
     insert into sonnette.work (activation_id, account, next_check_at)
     select id, provider, now() from new_rows order by id;
-    perform sonnette.ring_work(array_agg('a:' || id)) from new_rows;
+    perform sonnette.ring('sonnette_work', array_agg('a:' || id), 190) from new_rows;
     return null;
 end
 $$;
@@ -198,7 +206,7 @@ begin
     on conflict (activation_id) do update
         set account = excluded.account, next_check_at = excluded.next_check_at, attempts = 0, last_error = null;
 
-    perform sonnette.ring_work(array_agg('a:' || n.id))
+    perform sonnette.ring('sonnette_work', array_agg('a:' || n.id), 190)
     from new_rows n join old_rows o on o.id = n.id where n.status <> o.status;
     return null;
 end
@@ -216,34 +224,26 @@ begin
 end
 $$;
 
--- ring_work(items): 'a:<activation>' or 'r:<request>' each, for the poller and for waiting services.
-create or replace function sonnette.ring_work(items text[]) returns void
-    language plpgsql
-    set search_path = pg_catalog, sonnette, pg_temp
-as $$
-begin
-    if pg_notification_queue_usage() > 0.5 then
-        perform nextval('sonnette.rings_skipped');
-        return;
-    end if;
-    for start in 1 .. coalesce(array_length(items, 1), 0) by 190 loop
-        perform pg_notify('sonnette_work', array_to_string(items[start : start + 189], ','));
-    end loop;
-end
-$$;
-
 create or replace function sonnette.requests_changed() returns trigger
     language plpgsql security definer
     set search_path = pg_catalog, sonnette, pg_temp
 as $$
 begin
-    perform sonnette.ring_work(array_agg('r:' || id)) from new_rows;
+    perform sonnette.ring('sonnette_work', array_agg('r:' || id), 190) from new_rows;
     return null;
 end
 $$;
 
-create or replace trigger activations_guard before insert or update on public.activations
+create or replace trigger activations_guard_insert before insert on public.activations
     for each row execute function sonnette.guard_activation();
+create or replace trigger activations_guard_update before update on public.activations
+    for each row
+    when ((old.status, old.user_id, old.price, old.charged, old.frozen_amount)
+          is distinct from (new.status, new.user_id, new.price, new.charged, new.frozen_amount))
+    execute function sonnette.guard_activation();
+create or replace trigger activations_touch before update on public.activations
+    for each row when (old.* is distinct from new.*)
+    execute function sonnette.touch_activation();
 create or replace trigger activations_inserted after insert on public.activations
     referencing new table as new_rows
     for each statement execute function sonnette.activations_inserted();
@@ -259,7 +259,9 @@ create or replace trigger requests_inserted after insert on sonnette.requests
 create or replace trigger requests_updated after update on sonnette.requests
     referencing new table as new_rows
     for each statement execute function sonnette.requests_changed();
-alter table public.activations enable always trigger activations_guard;
+alter table public.activations enable always trigger activations_guard_insert;
+alter table public.activations enable always trigger activations_guard_update;
+alter table public.activations enable always trigger activations_touch;
 alter table public.activations enable always trigger activations_inserted;
 alter table public.activations enable always trigger activations_updated;
 alter table public.activations enable always trigger activations_deleted;

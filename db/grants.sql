@@ -25,7 +25,9 @@ grant execute on function sonnette.lock_batch(uuid[]),
     sonnette.request_done(bigint, text)
     to sonnette_poller;
 
-grant select on all tables in schema public, sonnette to sonnette_operator;
+grant select on public.users, public.wallets, public.activations, public.messages, public.ledger
+    to sonnette_operator;
+grant select on all tables in schema sonnette to sonnette_operator;
 grant insert, update, delete on public.activations to sonnette_operator;
 grant insert, update on public.users to sonnette_operator;
 grant execute on function sonnette.credit(uuid, numeric, text, text), sonnette.debit(uuid, numeric, text, text)

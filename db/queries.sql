@@ -62,6 +62,17 @@ select pg_notify(%(channel)s, %(payload)s)
 -- One migrator at a time; given back with the transaction.
 select pg_advisory_xact_lock(hashtext('sonnette migrate'))
 
+-- name: own_role
+-- Back to the role that connected, which owns or may change the tables of others.
+reset role
+
+-- name: rewatch
+-- Every watched table keeps pace with triggers.sql, whoever owns it.
+select sonnette.watch(found, owner_column)
+from sonnette.watched
+cross join lateral to_regclass(quote_ident(table_schema) || '.' || quote_ident(table_name)) as found
+where found is not null
+
 -- name: repeatables
 select name, hash from sonnette.repeatables
 

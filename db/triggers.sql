@@ -14,72 +14,102 @@
 -- IMMEDIATE) once for each logged statement; the first firing numbers everything that the
 -- transaction has logged so far, the later ones find it done and return.
 -- Reads changes; writes feeds and numbers; takes feeds in user_id order, the last locks of all.
+-- A transaction of one change, which is nearly every one, has a path of its own: this is on each write.
 create or replace function sonnette.number() returns trigger
     language plpgsql security definer
     set search_path = pg_catalog, sonnette, pg_temp
-    set timezone = 'UTC'
+    -- A session plans once, perhaps while the log is nearly empty, and lives on while it grows: a
+    -- cached sequential scan costs 16 ms a change.
+    set enable_seqscan = off
 as $$
 declare
-    feed sonnette.feeds;
-    rings text[];
+    seq bigint;
 begin
-    select * into feed from sonnette.feeds where user_id = new.user_id;
-    if found and feed.last_tx = new.tx and feed.last_n >= new.n then
+    if exists (select from sonnette.changes where tx = new.tx and n <> new.n) then
+        perform sonnette.number_all(new.tx, new.n, new.user_id);
         return null;
     end if;
-
-    -- A commit that is not yet on disk must not hand out numbers that a client may then have seen.
+    -- A commit that is not yet on disk must not hand out numbers: after a crash they would be given
+    -- to other changes, while a client has seen the first.
     if current_setting('synchronous_commit') = 'off' then
         perform set_config('synchronous_commit', 'local', true);
     end if;
-
-    if not exists (select from sonnette.changes where tx = new.tx and n <> new.n) then
+    with feed as (
         insert into sonnette.feeds as f (user_id, last_seq, last_tx, last_n)
         values (new.user_id, 1, new.tx, new.n)
         on conflict (user_id) do update
             set last_seq = f.last_seq + 1, last_tx = excluded.last_tx, last_n = excluded.last_n
-        returning * into feed;
-        insert into sonnette.numbers (user_id, seq, tx, n)
-        values (new.user_id, feed.last_seq, new.tx, new.n);
-        perform sonnette.ring(array[feed.user_id || ':' || feed.last_seq]);
-        return null;
-    end if;
-
-    insert into sonnette.feeds (user_id)
-    select distinct user_id from sonnette.changes where tx = new.tx order by user_id
-    on conflict do nothing;
-    perform from sonnette.feeds
-    where user_id in (select user_id from sonnette.changes where tx = new.tx)
-    order by user_id
-    for no key update;
-
-    with fresh as (
-        select c.user_id, c.n, row_number() over (partition by c.user_id order by c.n) as place
-        from sonnette.changes c
-        join sonnette.feeds f on f.user_id = c.user_id
-        where c.tx = new.tx and (f.last_tx is distinct from c.tx or c.n > f.last_n)
-    ), advanced as (
-        update sonnette.feeds f
-        set last_seq = f.last_seq + total.count, last_tx = new.tx, last_n = total.last_n
-        from (select user_id, count(*) as count, max(n) as last_n from fresh group by user_id) total
-        where f.user_id = total.user_id
-        returning f.user_id, f.last_seq, f.last_seq - total.count as base
-    ), numbered as (
-        insert into sonnette.numbers (user_id, seq, tx, n)
-        select fresh.user_id, advanced.base + fresh.place, new.tx, fresh.n
-        from fresh join advanced on advanced.user_id = fresh.user_id
-        order by fresh.n
+        returning last_seq
     )
-    select array_agg(user_id || ':' || last_seq) into rings from advanced;
-    perform sonnette.ring(rings);
+    insert into sonnette.numbers (user_id, seq, tx, n)
+    select new.user_id, last_seq, new.tx, new.n from feed
+    returning numbers.seq into seq;
+    if pg_notification_queue_usage() > 0.5 then
+        perform nextval('sonnette.rings_skipped');
+    else
+        perform pg_notify('sonnette', new.user_id || ':' || seq);
+    end if;
     return null;
 end
 $$;
 
--- ring(rings): "<user>:<seq>" each, many to one NOTIFY: 130 of at most 56 bytes and their commas
--- stay under the 7,900 bytes that a payload may have. With the queue half full the ring is left out
--- and counted: a full one would fail writers, and the gateways' sweep finds the change anyway.
-create or replace function sonnette.ring(rings text[]) returns void
+-- number_all(transaction, change, its user): the same for a transaction of many changes. Returns at
+-- once where an earlier firing has numbered this change.
+create or replace function sonnette.number_all(this_tx xid8, this_n bigint, this_user uuid) returns void
+    language plpgsql
+    set search_path = pg_catalog, sonnette, pg_temp
+    set enable_seqscan = off
+    set enable_hashjoin = off
+    set enable_mergejoin = off
+as $$
+declare
+    rings text[];
+begin
+    if exists (select from sonnette.feeds f
+               where f.user_id = this_user and f.last_tx = this_tx and f.last_n >= this_n) then
+        return;
+    end if;
+    if current_setting('synchronous_commit') = 'off' then
+        perform set_config('synchronous_commit', 'local', true);
+    end if;
+
+    insert into sonnette.feeds (user_id)
+    select distinct c.user_id from sonnette.changes c where c.tx = this_tx order by c.user_id
+    on conflict do nothing;
+    perform from sonnette.feeds
+    where user_id in (select c.user_id from sonnette.changes c where c.tx = this_tx)
+    order by user_id
+    for no key update;
+
+    insert into sonnette.numbers (user_id, seq, tx, n)
+    select c.user_id, f.last_seq + row_number() over (partition by c.user_id order by c.n), c.tx, c.n
+    from sonnette.changes c
+    join sonnette.feeds f on f.user_id = c.user_id
+    where c.tx = this_tx and (f.last_tx is distinct from c.tx or c.n > f.last_n);
+
+    with advanced as (
+        update sonnette.feeds f
+        set last_seq = f.last_seq + fresh.count, last_tx = this_tx, last_n = fresh.last_n
+        from (
+            select c.user_id, count(*) as count, max(c.n) as last_n
+            from sonnette.changes c
+            join sonnette.feeds f on f.user_id = c.user_id
+            where c.tx = this_tx and (f.last_tx is distinct from c.tx or c.n > f.last_n)
+            group by c.user_id
+        ) fresh
+        where f.user_id = fresh.user_id
+        returning f.user_id, f.last_seq
+    )
+    select array_agg(user_id || ':' || last_seq) into rings from advanced;
+    perform sonnette.ring('sonnette', rings, 130);
+end
+$$;
+
+-- ring(channel, items, most): NOTIFY, `most` items to a payload, which has to stay under 8,000 bytes
+-- (130 of "<uuid>:<seq>", 190 of "a:<uuid>"). With the queue half full the ring is left out and
+-- counted: a full one would fail writers at COMMIT, and whoever listens looks at everything now and
+-- then anyway.
+create or replace function sonnette.ring(channel text, items text[], most integer) returns void
     language plpgsql
     set search_path = pg_catalog, sonnette, pg_temp
 as $$
@@ -88,8 +118,8 @@ begin
         perform nextval('sonnette.rings_skipped');
         return;
     end if;
-    for start in 1 .. coalesce(array_length(rings, 1), 0) by 130 loop
-        perform pg_notify('sonnette', array_to_string(rings[start : start + 129], ','));
+    for start in 1 .. coalesce(array_length(items, 1), 0) by most loop
+        perform pg_notify(channel, array_to_string(items[start : start + most - 1], ','));
     end loop;
 end
 $$;
@@ -115,45 +145,60 @@ begin
 end
 $$;
 
--- log_body(op, schema, table, owner, key): the statement with which a trigger of that table logs.
+-- log_body(op, schema, table, owner, key): the body of the trigger function that logs for a table.
 -- Generated once for each table and operation, because a static statement keeps its plan: reading
 -- the owner out of a json, or EXECUTE, costs more than all the rest.
 -- An UPDATE pairs old and new rows by primary key. A changed owner is a DELETE for the old one and
--- an INSERT for the new; so is a changed key; a row that is byte for byte the same is silent.
+-- an INSERT for the new; so is a changed key; a row that is byte for byte the same is silent. The
+-- UPDATE of a single row, which is nearly every one, is tried first by a plain join.
 create or replace function sonnette.log_body(
     op text, table_schema name, table_name name, owner_column name, key_columns name[]
 ) returns text
-    language sql stable
+    language plpgsql stable
     set search_path = pg_catalog, sonnette, pg_temp
 as $$
-    select format(
-        'begin
-    insert into sonnette.changes (tx, first, user_id, at, table_schema, table_name, op, record, old)
-    select pg_current_xact_id(), row_number() over () = 1, e.user_id, clock_timestamp(), %L, %L, e.op, e.record, e.old
-    from %s;
+declare
+    into_log text := 'insert into sonnette.changes (tx, first, user_id, at, table_schema, table_name, op, record, old)';
+    same_key text;
+begin
+    if op in ('INSERT', 'DELETE') then
+        return format(
+            'begin
+    %1$s
+    select pg_current_xact_id(), row_number() over () = 1, r.%2$I, clock_timestamp(), %3$L, %4$L, %5$L, %6$s
+    from %7$s r where r.%2$I is not null;
     return null;
 end',
-        table_schema, table_name,
-        case op
-            when 'INSERT' then format(
-                'new_rows r cross join lateral (values (r.%1$I, ''INSERT'', row_to_json(r), null::json)) e (user_id, op, record, old) where e.user_id is not null',
-                owner_column)
-            when 'DELETE' then format(
-                'old_rows r cross join lateral (values (r.%1$I, ''DELETE'', null::json, row_to_json(r))) e (user_id, op, record, old) where e.user_id is not null',
-                owner_column)
-            when 'UPDATE' then format(
-                'old_rows o full join new_rows n on %1$s
+            into_log, owner_column, table_schema, table_name, op,
+            case op when 'INSERT' then 'row_to_json(r), null' else 'null, row_to_json(r)' end,
+            case op when 'INSERT' then 'new_rows' else 'old_rows' end);
+    end if;
+    select string_agg(format('o.%1$I = n.%1$I', k), ' and ' order by place) into same_key
+    from unnest(key_columns) with ordinality as keys (k, place);
+    return format(
+        'begin
+    if (select count(*) from (select from new_rows limit 2) few) = 1 then
+        %1$s
+        select pg_current_xact_id(), true, n.%2$I, clock_timestamp(), %3$L, %4$L, ''UPDATE'', row_to_json(n), row_to_json(o)
+        from old_rows o join new_rows n on %5$s and n.%2$I = o.%2$I and n *<> o;
+        if found then
+            return null;
+        end if;
+    end if;
+    %1$s
+    select pg_current_xact_id(), row_number() over () = 1, e.user_id, clock_timestamp(), %3$L, %4$L, e.op, e.record, e.old
+    from old_rows o full join new_rows n on %5$s
     cross join lateral (
         select n.%2$I, ''UPDATE'', row_to_json(n), row_to_json(o) where n.%2$I = o.%2$I and n *<> o
         union all
         select o.%2$I, ''DELETE'', null, row_to_json(o) where o.%2$I is not null and o.%2$I is distinct from n.%2$I
         union all
         select n.%2$I, ''INSERT'', row_to_json(n), null where n.%2$I is not null and n.%2$I is distinct from o.%2$I
-    ) e (user_id, op, record, old)',
-                (select string_agg(format('o.%1$I = n.%1$I', k), ' and ' order by place)
-                 from unnest(key_columns) with ordinality as keys (k, place)),
-                owner_column)
-        end)
+    ) e (user_id, op, record, old);
+    return null;
+end',
+        into_log, owner_column, table_schema, table_name, same_key);
+end
 $$;
 
 -- watch(table, owner column): puts a table on the feed, each partition of a partitioned one too.
@@ -312,8 +357,3 @@ create or replace function sonnette.new_epoch() returns uuid
 as $$
     update sonnette.epoch set id = gen_random_uuid(), since = now() returning id
 $$;
-
--- What stands in sonnette.watched keeps pace with this file.
-select sonnette.watch(to_regclass(format('%I.%I', table_schema, table_name)), owner_column)
-from sonnette.watched
-where to_regclass(format('%I.%I', table_schema, table_name)) is not null;

@@ -28,12 +28,17 @@ def _driver(connection: sa.Connection) -> psycopg.Connection[tuple[str, str]]:
 
 def _apply_repeatables(driver: psycopg.Connection[tuple[str, str]]) -> None:
     known: dict[str, str] = dict(driver.execute(queries["repeatables"]).fetchall())
+    changed = set()
     for name in REPEATABLES:
         text = _file(name)
         digest = hashlib.sha256(text).hexdigest()
         if known.get(name) != digest:
             driver.execute(text)
             driver.execute(queries["repeatable_applied"], {"name": name, "hash": digest})
+            changed.add(name)
+    driver.execute(queries["own_role"])
+    if "triggers.sql" in changed:
+        driver.execute(queries["rewatch"])
 
 
 def _prepare(driver: psycopg.Connection[tuple[str, str]]) -> None:

@@ -76,7 +76,7 @@ create table public.wallets (
     balance numeric(12,2) not null default 0,
     frozen numeric(12,2) not null default 0,
     constraint wallets_frozen_within_balance check (0 <= frozen and frozen <= balance)
-);
+) with (fillfactor = 50);
 comment on table public.wallets is 'Available money is balance - frozen';
 
 create table public.activations (
@@ -103,7 +103,7 @@ create table public.activations (
     created_at timestamptz not null default now(),
     updated_at timestamptz not null default now(),
     constraint activations_order unique (provider, order_id)
-);
+) with (fillfactor = 70);
 create index activations_of_user on public.activations (user_id, created_at desc, id);
 comment on column public.activations.provider is 'The account at which the number was bought: order_id is its number for it';
 
