@@ -257,6 +257,8 @@ begin
             function_name,
             sonnette.log_body(op, root.table_schema, root.table_name, owner_column, key_columns));
         execute format('alter function sonnette.%I() owner to sonnette_owner', function_name);
+        -- Whoever could put it on a table of their own could write into anybody's feed.
+        execute format('revoke all on function sonnette.%I() from public', function_name);
         for member in select relid from pg_partition_tree(watched_table)
                       union select watched_table loop
             execute format(

@@ -275,6 +275,20 @@ async def test_names_that_need_quotes_are_watched(db: Connection) -> None:
     ]
 
 
+async def test_nobody_else_can_log_into_a_feed(cargo: Connection) -> None:
+    await cargo.execute("create role mallory; grant create on schema public to mallory")
+    await cargo.execute("set role mallory")
+    try:
+        await cargo.execute("create table forged (like cargo)")
+        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="log_insert_public_cargo"):
+            await cargo.execute(
+                "create trigger forge after insert on forged referencing new table as new_rows"
+                " for each statement execute function sonnette.log_insert_public_cargo()"
+            )
+    finally:
+        await cargo.execute("reset role; drop owned by mallory; drop role mallory")
+
+
 async def test_unwatch_takes_a_table_off_the_feed(cargo: Connection) -> None:
     await cargo.execute("insert into cargo values (1, %s)", (ALICE,))
     await cargo.execute("select sonnette.unwatch('cargo')")
