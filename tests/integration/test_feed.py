@@ -277,6 +277,7 @@ async def test_names_that_need_quotes_are_watched(db: Connection) -> None:
 
 async def test_nobody_else_can_log_into_a_feed(cargo: Connection) -> None:
     await cargo.execute("create role mallory; grant create on schema public to mallory")
+    await cargo.execute("grant usage on schema sonnette to mallory")
     await cargo.execute("set role mallory")
     try:
         await cargo.execute("create table forged (like cargo)")
