@@ -9,7 +9,7 @@ fact.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 from psycopg import AsyncConnection
@@ -17,7 +17,7 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
 from db.backoff import Backoff
-from db.connect import conninfo
+from db.connect import conninfo, connect
 from db.errors import DatabaseFailed, SonnetteError, TryAgain, translated
 from db.queries import queries
 from service.limits import Turns
@@ -26,6 +26,7 @@ Connection = AsyncConnection[TupleRow]
 Pool = AsyncConnectionPool[Connection]
 T = TypeVar("T")
 
+NAME = "sonnette service"
 MAX_CONNECTIONS = 10
 MAX_IN_LINE = 1000  # requests waiting for a connection; more are refused at once
 CONNECTION_WAIT_S = 5.0
@@ -88,10 +89,12 @@ class Database:
 
 
 @asynccontextmanager
-async def opened(dsn: str, **options: Any) -> AsyncIterator[Database]:
-    """A Database that is closed at the end. `options` are the pool's, for tests."""
+async def opened(dsn: str) -> AsyncIterator[Database]:
+    """A Database that is closed at the end. DatabaseUnavailable where none can be reached now."""
+    # A pool would try for long, and then say no more than that it got nothing.
+    await (await connect(dsn, application_name=NAME)).close()
     async with AsyncConnectionPool(
-        conninfo(dsn, application_name="sonnette service"),
+        conninfo(dsn, application_name=NAME),
         kwargs={"autocommit": True},
         min_size=1,
         max_size=MAX_CONNECTIONS,
@@ -99,7 +102,6 @@ async def opened(dsn: str, **options: Any) -> AsyncIterator[Database]:
         timeout=CONNECTION_WAIT_S,
         configure=_configure,
         check=AsyncConnectionPool.check_connection,  # after a restart of Postgres all are dead
-        **options,
     ) as pool:
         yield Database(pool)
 

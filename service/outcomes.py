@@ -76,7 +76,11 @@ def of_cancel(seen: Seen, now: datetime) -> int:
     raise Problem(
         "cancel_refused",
         f"the provider did not cancel: {_reason(seen)}",
-        {"activation_id": activation.id, "status": activation.status, "cancel_after": at},
+        {
+            "activation_id": activation.id,
+            "activation_status": activation.status,
+            "cancel_after": at,
+        },
         headers(seen) | (retry_after((at - now).total_seconds()) if at and at > now else {}),
     )
 
@@ -92,7 +96,7 @@ def of_finish(seen: Seen) -> int:
         return 200
     if not seen.done:
         return 202
-    members = {"activation_id": seen.activation.id, "status": seen.activation.status}
+    members = {"activation_id": seen.activation.id, "activation_status": seen.activation.status}
     raise Problem("provider_error", "the provider did not finish it", members, headers(seen))
 
 

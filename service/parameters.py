@@ -103,14 +103,14 @@ def statuses(text: str | None) -> list[str] | None:
 
 def activation_cursor(created_at: datetime, activation_id: UUID) -> str:
     """Where a page ended: microseconds since 1970 and the row's id."""
-    return f"{(created_at - _EPOCH) // timedelta(microseconds=1)}-{activation_id}"
+    return f"{(created_at - _EPOCH) // timedelta(microseconds=1)}.{activation_id}"
 
 
 def activation_position(cursor: str | None) -> tuple[datetime, UUID] | None:
     """What `activation_cursor` made the cursor from."""
     if cursor is None:
         return None
-    moment, _, activation_id = cursor.partition("-")
+    moment, _, activation_id = cursor.partition(".")
     try:
         return _EPOCH + timedelta(microseconds=int(moment)), UUID(activation_id)
     except (ValueError, OverflowError):

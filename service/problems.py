@@ -62,16 +62,14 @@ class Problem(Exception):
 
     def body(self) -> bytes:
         """The JSON of an `application/problem+json` answer."""
-        return msgspec.json.encode(
-            {
-                "type": f"urn:sonnette:problem:{self.code}",
-                "title": self.title,
-                "status": self.status.value,
-                "detail": str(self),
-                "code": self.code,
-                **self.members,
-            }
-        )
+        standard = {
+            "type": f"urn:sonnette:problem:{self.code}",
+            "title": self.title,
+            "status": self.status.value,
+            "detail": str(self),
+            "code": self.code,
+        }
+        return msgspec.json.encode({**standard, **self.members, **standard})
 
 
 def retry_after(seconds: float = RETRY_AFTER_S) -> dict[str, str]:
@@ -101,7 +99,7 @@ def internal() -> Problem:
 
 
 def _from_rule(error: DatabaseRefused, now: datetime) -> Problem:
-    sentence, fields = str(error), error.fields
+    sentence, fields = str(error), _members(error.fields)
     match error.sqlstate:
         case "SN402":
             return Problem("not_enough_money", sentence, fields)
@@ -116,6 +114,11 @@ def _from_rule(error: DatabaseRefused, now: datetime) -> Problem:
             return Problem(code, sentence, {k: v for k, v in fields.items() if k != "code"})
         case _:
             return internal()
+
+
+def _members(fields: Mapping[str, object]) -> dict[str, object]:
+    # RFC 9457 has taken the name `status` for the HTTP status.
+    return {"activation_status" if name == "status" else name: fields[name] for name in fields}
 
 
 def too_early(sentence: str, fields: Mapping[str, object], now: datetime) -> Problem:

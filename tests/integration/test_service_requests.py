@@ -111,7 +111,7 @@ async def test_a_check_of_what_is_over_is_409(alice: httpx.AsyncClient, shop: Ma
     await end(shop, activation, "timeout")
     answer = await ask(alice, activation, "check")
     assert (answer.status_code, answer.json()["code"]) == (409, "state_forbids")
-    assert answer.json()["status"] == "timeout"
+    assert answer.json()["activation_status"] == "timeout"
 
 
 async def test_a_cancel_is_202_while_the_provider_is_asked(
@@ -151,7 +151,7 @@ async def test_a_refused_cancel_is_409_and_the_number_is_still_pending(
     )
     answer = await asyncio.wait_for(asking, 5)
     assert (answer.status_code, answer.json()["code"]) == (409, "cancel_refused")
-    assert answer.json()["status"] == "pending"
+    assert answer.json()["activation_status"] == "pending"
     assert datetime.fromisoformat(answer.json()["cancel_after"]) == later
     assert 80 <= int(answer.headers["retry-after"]) <= 90
     assert "sonnette-feed-seq" in answer.headers
@@ -166,7 +166,7 @@ async def test_a_cancel_that_meets_the_code_is_409_received(
     await open_request(shop, activation)
     await shop.bring_code(activation, "112233")
     answer = await asyncio.wait_for(asking, 5)
-    assert (answer.status_code, answer.json()["status"]) == (409, "received")
+    assert (answer.status_code, answer.json()["activation_status"]) == (409, "received")
     assert "112233" not in answer.text
     assert await wallet(alice) == ("9.50", "0.00", "9.50")
 
@@ -198,7 +198,7 @@ async def test_a_cancel_of_what_an_operator_cancels_waits_for_the_same_ending(
     assert (await ask(alice, activation, "cancel")).status_code == 202
     await end(shop, activation, "cancelled")
     answer = await ask(alice, activation, "cancel")
-    assert (answer.status_code, answer.json()["status"]) == (409, "cancelled")
+    assert (answer.status_code, answer.json()["activation_status"]) == (409, "cancelled")
 
 
 async def test_a_paid_number_is_not_cancelled(alice: httpx.AsyncClient, shop: Market) -> None:
@@ -233,7 +233,7 @@ async def test_a_refused_finish_is_409_and_the_number_is_still_there(
     await done(shop, await open_request(shop, activation), "refused")
     answer = await asyncio.wait_for(asking, 5)
     assert (answer.status_code, answer.json()["code"]) == (409, "provider_error")
-    assert answer.json()["status"] == "received"
+    assert answer.json()["activation_status"] == "received"
 
 
 async def test_a_number_without_a_code_is_not_finished(

@@ -1,0 +1,197 @@
+"""The service as a process: ready or not and why, ending, the loss of its database, its metrics."""
+
+import asyncio
+import dataclasses
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from uuid import UUID
+
+import httpx
+import psycopg
+import pytest
+
+from db.errors import SonnetteError
+from process.settings import Settings
+from service.__main__ import serve_until
+from tests.facts import eventually
+from tests.fixtures.postgres import Database
+from tests.fixtures.service import SECRET, RunningService, running_service
+from tests.market import COUNTRY, SERVICE, Market
+from tests.served import free_address
+
+
+async def test_it_says_that_it_lives_and_is_ready(service: RunningService) -> None:
+    async with service.client() as client:
+        assert (await client.get("/livez")).text == "alive\n"
+        assert (await client.get("/readyz")).json() == {"ready": True, "problems": []}
+
+
+async def test_its_metrics_name_routes_and_no_user(
+    service: RunningService, alice: httpx.AsyncClient, shop: Market
+) -> None:
+    user = UUID((await alice.get("/v1/me")).json()["user_id"])
+    activation = await shop.received(user, "358042")
+    await alice.get(f"/v1/activations/{activation}")
+    async with service.client() as client:
+        await client.get("/v1/me")
+        text = (await client.get("/metrics")).text
+    assert 'requests_total{method="GET",route="/v1/me",status="200"} 1.0' in text
+    assert 'requests_total{method="GET",route="/v1/me",status="401"} 1.0' in text
+    assert 'route="/v1/activations/{activation_id}"' in text
+    assert "sonnette_service_ready 1.0" in text
+    for secret in (str(user), str(activation), "358042", "Bearer"):
+        assert secret not in text
+
+
+def settings(database: Database | None, **changes: object) -> Settings:
+    whole = Settings(
+        home=Path("nowhere"),
+        database_url=database.dsn("sonnette_service") if database else None,
+        service_listen=free_address(),
+        jwt_secret=SECRET,
+    )
+    return dataclasses.replace(whole, **changes)  # type: ignore[arg-type]
+
+
+async def refusal(chosen: Settings) -> str:
+    """The sentence with which the service does not begin."""
+    with pytest.RaisesGroup(
+        pytest.RaisesExc(SonnetteError), allow_unwrapped=True, flatten_subgroups=True
+    ) as refused:
+        await asyncio.wait_for(serve_until(asyncio.Event(), chosen), 20)
+    error = refused.value
+    return str(error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error)
+
+
+async def test_what_it_needs_is_named(database: Database) -> None:
+    assert (await refusal(settings(None))).startswith("DATABASE_URL is not set")
+    missing = await refusal(settings(database, jwt_secret=None))
+    assert missing.startswith("SONNETTE_JWT_SECRET is not set")
+
+
+async def test_a_taken_port_is_named(service: RunningService, database: Database) -> None:
+    said = await refusal(settings(database, service_listen=service.address))
+    assert said == f"port {service.address.port} is in use; set SONNETTE_SERVICE_LISTEN"
+
+
+async def test_a_database_that_is_not_there_is_one_sentence_without_the_password(
+    database: Database,
+) -> None:
+    said = await refusal(settings(database, database_url="postgresql://u:hunter2@127.0.0.1:1/x"))
+    assert "127.0.0.1" in said
+    assert "hunter2" not in said
+
+
+async def test_a_database_without_sonnette_says_what_to_do(database: Database) -> None:
+    url = database.server.dsn("postgres", "postgres")
+    assert "sonnette migrate" in await refusal(settings(database, database_url=url))
+
+
+async def test_it_stops_at_once_although_somebody_waits(database: Database, shop: Market) -> None:
+    async with asyncio.timeout(8), running_service(database) as running:
+        client = running.user(await shop.new_user())
+        seq = (await client.get("/v1/me")).json()["feed_seq"]
+        waiting = asyncio.create_task(client.get(f"/v1/changes?after={seq}&wait=30"))
+        await eventually(lambda: is_waiting(running))
+    answer = await waiting
+    assert (answer.status_code, answer.json()["changes"]) == (200, [])
+    await client.aclose()
+
+
+async def is_waiting(running: RunningService) -> bool:
+    async with running.client() as client:
+        return "sonnette_service_waiting 1.0" in (await client.get("/metrics")).text
+
+
+@asynccontextmanager
+async def away(database: Database) -> AsyncIterator[None]:
+    """The database takes no connections and has lost those that it had."""
+    async with await psycopg.AsyncConnection.connect(
+        database.server.dsn("postgres", "postgres"), autocommit=True
+    ) as outside:
+        await outside.execute(f"alter database {database.name} allow_connections false")
+        await outside.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s",
+            (database.name,),
+        )
+        try:
+            yield
+        finally:
+            await outside.execute(f"alter database {database.name} allow_connections true")
+
+
+async def test_without_its_database_it_answers_503_and_comes_back_by_itself(
+    service: RunningService, alice: httpx.AsyncClient, database: Database
+) -> None:
+    async with away(database):
+        answer = await alice.get("/v1/me")
+        assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+        assert int(answer.headers["retry-after"]) >= 1
+        assert database.name not in answer.text
+        ready = await alice.get("/readyz")
+        assert ready.status_code == 503
+        assert len(ready.json()["problems"]) == 2
+        assert (await alice.get("/livez")).status_code == 200
+    await eventually(lambda: is_ready(alice), 20)
+    assert (await alice.get("/v1/me")).status_code == 200
+
+
+async def is_ready(client: httpx.AsyncClient) -> bool:
+    return (await client.get("/readyz")).status_code == 200
+
+
+async def test_the_demo_renews_a_valid_token_and_no_other(database: Database, shop: Market) -> None:
+    user = await shop.new_user()
+    async with running_service(database, demo=True) as running:
+        async with running.user(user) as client:
+            renewed = (await client.post("/v1/token")).json()
+        assert (renewed["token_type"], renewed["expires_in"]) == ("Bearer", 3600)
+        async with running.client(renewed["access_token"]) as client:
+            assert (await client.get("/v1/me")).json()["user_id"] == str(user)
+        async with running.client("junk") as client:
+            assert (await client.post("/v1/token")).status_code == 401
+
+
+async def test_other_origins_are_let_in_only_where_they_are_named(
+    database: Database, shop: Market, service: RunningService
+) -> None:
+    preflight = {
+        "Origin": "https://app.example",
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization",
+    }
+    async with service.client() as client:
+        answer = await client.options("/v1/activations", headers=preflight)
+        assert "access-control-allow-origin" not in answer.headers
+    origins = ("https://app.example",)
+    async with (
+        running_service(database, cors_origins=origins) as running,
+        running.client() as client,
+    ):
+        answer = await client.options("/v1/activations", headers=preflight)
+        assert answer.headers["access-control-allow-origin"] == "https://app.example"
+        answer = await client.get("/v1/me", headers={"Origin": "https://other.example"})
+        assert "access-control-allow-origin" not in answer.headers
+
+
+async def test_a_wallet_that_somebody_holds_stops_its_user_alone(
+    service: RunningService, alice: httpx.AsyncClient, shop: Market
+) -> None:
+    """BEGIN, UPDATE, and off to lunch."""
+    user = UUID((await alice.get("/v1/me")).json()["user_id"])
+    number = {"service_code": SERVICE, "country_code": COUNTRY}
+    bob = service.user(await shop.new_user())
+    async with shop.operator.transaction():
+        await shop.operator.execute("select sonnette.credit(%s, 1, 'lunch')", (user,))
+        held = [asyncio.create_task(alice.post("/v1/activations", json=number)) for _ in range(20)]
+        now = {"Prefer": "wait=0"}
+        async with asyncio.timeout(4):
+            for _ in range(5):
+                answer = await bob.post("/v1/activations", json=number, headers=now)
+                assert answer.status_code == 202
+        for answer in await asyncio.gather(*held):
+            assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    await bob.aclose()
+    me = (await alice.get("/v1/me")).json()
+    assert (me["balance"], me["frozen"]) == ("11.00", "0.00")
