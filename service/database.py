@@ -17,7 +17,7 @@ from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
 from db.backoff import Backoff
-from db.connect import conninfo, connect
+from db.connect import connect, conninfo
 from db.errors import DatabaseFailed, SonnetteError, TryAgain, translated
 from db.queries import queries
 from service.limits import Turns
