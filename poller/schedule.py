@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 STEPS = ((60.0, 1.0), (180.0, 2.0), (300.0, 5.0), (600.0, 10.0))
 OLD_INTERVAL_S = 20.0
 MAX_INTERVAL_S = 30.0
+MAX_SAID_S = 600
 SPREAD = 0.1  # of the interval, either way
 
 
@@ -43,7 +44,7 @@ def _unit(seed: int) -> float:
 def retry_s(attempts: int, seed: int, *, said_s: int | None = None) -> float:
     """How long to leave a row alone after that many attempts that led nowhere.
 
-    1 s doubled each time, never over 30 s; longer only where the provider said so itself.
+    1 s doubled each time, never over 30 s; up to 10 min only where the provider said so itself.
     """
     doubled = min(MAX_INTERVAL_S, 2.0 ** min(attempts, 5))
-    return max(spread(doubled, seed), float(said_s or 0))
+    return max(spread(doubled, seed), float(min(said_s or 0, MAX_SAID_S)))

@@ -1,0 +1,239 @@
+"""How to deal with a number that we hold: what to ask its provider, and what follows from it.
+
+Pure. Promised to users: no money comes back before the provider has been asked and has said that
+the number is over; an SMS that turned up is delivered, whatever else was meant; a word that nobody
+expected leaves everything as it was.
+"""
+
+from datetime import datetime, timedelta
+
+from poller.accounts import CANCEL_AFTER_S, Account
+from poller.arrivals import arrivals
+from poller.providers.answers import (
+    Arrived,
+    AskedAgain,
+    Cancelled,
+    Finished,
+    NotKnown,
+    Refused,
+    Waiting,
+)
+from poller.purchase import purchase
+from poller.steps import (
+    AskAgain,
+    Cancel,
+    Check,
+    Course,
+    Finish,
+    Heard,
+    became,
+    led_nowhere,
+    still_waiting,
+)
+from poller.work import CLOSE_TO_EXPIRY, CancelRefused, Ended, Ending, Outcome, Row
+
+TRY_CANCEL_AGAIN = timedelta(seconds=15)
+NOT_KNOWN = "unknown_to_provider"
+
+
+def course_for(row: Row, account: Account, now: datetime) -> Course | Outcome:
+    """The course that fits the row as it is now, or what comes of it without any question."""
+    if row.is_over:
+        return became(row, now, row.status)
+    if row.status == "requested":
+        return purchase(row, account)
+    if row.order_id is None:
+        return _without_number(row, now)
+    return _course_of_number(row, row.order_id, account, now)
+
+
+def _course_of_number(row: Row, order_id: str, account: Account, now: datetime) -> Course:
+    if row.status == "cancelling":
+        return _cancel(row, order_id, account)
+    wants_end = row.charged and row.asked_for("finish")
+    if row.status == "received":
+        over = wants_end or now >= row.ends_at
+        return _finish(row, order_id) if over else _look_for_more(row, order_id)
+    if now >= row.ends_at:
+        return _expire(row, order_id)
+    return _finish(row, order_id) if wants_end else _look(row, order_id)
+
+
+def _without_number(row: Row, now: datetime) -> Outcome:
+    """A row that somebody wrote by hand: no provider holds a number, so none has to be asked."""
+    if row.status == "cancelling":
+        return _ended(row, now, "cancelled")
+    if row.charged and (row.asked_for("finish") or now >= row.ends_at):
+        return _ended(row, now, "completed")
+    if now >= row.ends_at:
+        return _ended(row, now, "timeout")
+    return still_waiting(row, now)
+
+
+def _look(row: Row, order_id: str) -> Course:
+    """A number that waits for its SMS, or for one more."""
+    heard = yield Check(order_id)
+    match heard.answer:
+        case Waiting():
+            return still_waiting(row, heard.now)
+        case Arrived():
+            news = _with_news(row, heard)
+            return news or (yield from _ask_for_more(row, order_id))
+        case Cancelled():
+            return _over(row, heard.now)
+        case _:
+            return led_nowhere(row, heard, "check")
+
+
+def _ask_for_more(row: Row, order_id: str) -> Course:
+    """The row went back to `pending`, and the provider still shows the SMS that we have."""
+    heard = yield AskAgain(order_id)
+    if isinstance(heard.answer, AskedAgain):
+        return still_waiting(row, heard.now)
+    return led_nowhere(row, heard, "another SMS")
+
+
+def _look_for_more(row: Row, order_id: str) -> Course:
+    """A number that has had its SMS, about which somebody asks."""
+    heard = yield Check(order_id)
+    match heard.answer:
+        case Arrived():
+            return _with_news(row, heard) or still_waiting(row, heard.now)
+        case Waiting():
+            return still_waiting(row, heard.now)
+        case Cancelled():
+            return _over(row, heard.now)
+        case _:
+            return led_nowhere(row, heard, "check")
+
+
+def _expire(row: Row, order_id: str) -> Course:
+    """A number past its time: a last look, then it is given back, and the provider has to agree."""
+    first = yield Check(order_id)
+    match first.answer:
+        case Cancelled():
+            return _over(row, first.now)
+        case Arrived() if (news := _with_news(row, first)) is not None:
+            return news
+        case Arrived() | Waiting() | NotKnown() if row.charged:
+            return (yield from _close(row, order_id, first))
+        case Waiting() | NotKnown():
+            return (yield from _give_back(row, order_id, first))
+        case _:
+            return led_nowhere(row, first, "last check")
+
+
+def _give_back(row: Row, order_id: str, first: Heard) -> Course:
+    heard = yield Cancel(order_id)
+    match heard.answer:
+        case Cancelled():
+            return _over(row, heard.now)
+        case NotKnown() if isinstance(first.answer, NotKnown):
+            return _ended(row, heard.now, "timeout", NOT_KNOWN)
+        case Refused():
+            # The SMS may have come, or the number may have ended, between the two questions.
+            return (yield from _after_refusal(row, order_id))
+        case _:
+            return led_nowhere(row, heard, "cancel at expiry")
+
+
+def _after_refusal(row: Row, order_id: str) -> Course:
+    heard = yield Check(order_id)
+    if isinstance(heard.answer, Cancelled):
+        return _over(row, heard.now)
+    return _with_news(row, heard) or led_nowhere(row, heard, "cancel at expiry refused")
+
+
+def _cancel(row: Row, order_id: str, account: Account) -> Course:
+    """A number that its user or an operator wants to give back."""
+    heard = yield Cancel(order_id)
+    match heard.answer:
+        case Cancelled():
+            return _ended(row, heard.now, "cancelled")
+        case Refused() as refused:
+            return (yield from _cancel_refused(row, order_id, account, refused))
+        case NotKnown():
+            return (yield from _cancel_unknown(row, order_id))
+        case _:
+            return led_nowhere(row, heard, "cancel")
+
+
+def _cancel_refused(row: Row, order_id: str, account: Account, refused: Refused) -> Course:
+    heard = yield Check(order_id)
+    match heard.answer:
+        case Cancelled():
+            return _ended(row, heard.now, "cancelled")
+        case Waiting():
+            return _kept(row, account, refused, heard.now)
+        case Arrived():
+            return _with_news(row, heard) or _kept(row, account, refused, heard.now)
+        case _:
+            return led_nowhere(row, heard, "cancel refused")
+
+
+def _kept(row: Row, account: Account, refused: Refused, now: datetime) -> Outcome:
+    """The provider keeps the number: it goes on waiting, and the user learns from when not."""
+    if refused.word != "EARLY_CANCEL_DENIED":
+        return became(row, now, "pending", CancelRefused("cancel_refused", None))
+    min_age_s = refused.cancel_after_s or max(account.cancel_after_s, CANCEL_AFTER_S)
+    allowed = row.created_at + timedelta(seconds=min_age_s)
+    again = allowed if allowed > now else now + TRY_CANCEL_AGAIN
+    return became(row, now, "pending", CancelRefused("cancel_too_early", again))
+
+
+def _cancel_unknown(row: Row, order_id: str) -> Course:
+    heard = yield Check(order_id)
+    if isinstance(heard.answer, Cancelled):
+        return _ended(row, heard.now, "cancelled")
+    if isinstance(heard.answer, NotKnown) and heard.now >= row.ends_at:
+        return _ended(row, heard.now, "cancelled", NOT_KNOWN)
+    return _with_news(row, heard) or led_nowhere(row, heard, "cancel of an unknown number")
+
+
+def _finish(row: Row, order_id: str) -> Course:
+    """A number that is paid for: a last look for an SMS that nobody has seen, then it is closed."""
+    last = yield Check(order_id)
+    match last.answer:
+        case Arrived() | Waiting():
+            return (yield from _close(row, order_id, last))
+        case Cancelled() | NotKnown():
+            return _ended(row, last.now, "completed")
+        case _:
+            return led_nowhere(row, last, "last check")
+
+
+def _close(row: Row, order_id: str, last: Heard) -> Course:
+    news = arrivals(row, [last.answer.sms], last.now) if isinstance(last.answer, Arrived) else []
+    heard = yield Finish(order_id)
+    match heard.answer:
+        case Finished() | Cancelled() | NotKnown():
+            return became(row, heard.now, "completed", *news, Ended("completed"))
+        case Refused() if heard.now >= row.ends_at:
+            # Paid for and past its time: whatever the provider minds, nothing is left to be had.
+            return became(row, heard.now, "completed", *news, Ended("completed"))
+        case Refused():
+            return still_waiting(row, heard.now, *news)
+        case _:
+            return led_nowhere(row, heard, "finish", *news)
+
+
+def _with_news(row: Row, heard: Heard) -> Outcome | None:
+    if not isinstance(heard.answer, Arrived):
+        return None
+    news = arrivals(row, [heard.answer.sms], heard.now)
+    return became(row, heard.now, "received", *news) if news else None
+
+
+def _over(row: Row, now: datetime) -> Outcome:
+    """The provider has taken the number back by itself."""
+    if row.charged:
+        return _ended(row, now, "completed")
+    if row.status == "cancelling":
+        return _ended(row, now, "cancelled")
+    if now >= row.ends_at - CLOSE_TO_EXPIRY:
+        return _ended(row, now, "timeout")
+    return _ended(row, now, "cancelled", "cancelled_by_provider")
+
+
+def _ended(row: Row, now: datetime, status: Ending, failure: str | None = None) -> Outcome:
+    return became(row, now, status, Ended(status, failure))

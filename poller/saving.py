@@ -1,0 +1,165 @@
+"""Writing results: a batch in one transaction, and nothing lost that could not be written yet.
+
+Promised to the worker: every outcome ends as saved or as held. Held ones are rows that somebody
+else has locked; they are tried again without asking the provider again. One outcome that the
+database refuses does not sink the others of its batch. What a function answered with "nothing
+changed" is reported, never passed over.
+"""
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import assert_never
+from uuid import UUID
+
+from db.backoff import Backoff
+from db.errors import DatabaseFailed, DatabaseRefused, TryAgain
+from poller.session import Session, Transaction
+from poller.work import (
+    CancelRefused,
+    Change,
+    Ended,
+    NumberBought,
+    Outcome,
+    PurchaseFailed,
+    SmsArrived,
+)
+
+log = logging.getLogger(__name__)
+
+SOURCE = "poller"
+TRIES = 5
+AFTER_REFUSAL = timedelta(seconds=30)
+
+
+@dataclass
+class Saved:
+    """What came of a batch: ids saved, ids held by others, and changes that changed nothing."""
+
+    saved: set[UUID] = field(default_factory=set)
+    held: set[UUID] = field(default_factory=set)
+    missed: list[tuple[Outcome, Change]] = field(default_factory=list)
+    refused: list[Outcome] = field(default_factory=list)
+
+    def __iadd__(self, other: "Saved") -> "Saved":
+        self.saved |= other.saved
+        self.held |= other.held
+        self.missed += other.missed
+        self.refused += other.refused
+        return self
+
+
+async def save(session: Session, outcomes: Sequence[Outcome]) -> Saved:
+    """Write the batch. DatabaseUnavailable where nothing can be written now."""
+    try:
+        return await _with_retries(session, outcomes)
+    except (DatabaseRefused, DatabaseFailed) as error:
+        if len(outcomes) == 1:
+            return await _refused(session, outcomes[0], error)
+    saved = Saved()
+    for outcome in outcomes:
+        saved += await save(session, [outcome])
+    return saved
+
+
+async def _with_retries(session: Session, outcomes: Sequence[Outcome]) -> Saved:
+    backoff = Backoff(0.02, 1)
+    for _ in range(TRIES):
+        try:
+            async with session.transaction() as transaction:
+                return await _batch(transaction, outcomes)
+        except TryAgain:
+            await asyncio.sleep(backoff.next_s())
+    # Still in somebody's way: as good as locked.
+    return Saved(held={outcome.row.id for outcome in outcomes})
+
+
+async def _batch(transaction: Transaction, outcomes: Sequence[Outcome]) -> Saved:
+    ids = [outcome.row.id for outcome in outcomes]
+    locked = {row[0] for row in await transaction.rows("batch_locked", ids=ids)}
+    found = await transaction.rows("statuses", ids=list(locked))
+    statuses = {row[0]: row[1] for row in found}
+    saved = Saved(saved=locked, held=set(ids) - locked)
+    for outcome in outcomes:
+        if outcome.row.id in locked:
+            is_fresh = statuses.get(outcome.row.id) == outcome.row.status
+            saved.missed += await _write(transaction, outcome, is_fresh)
+    return saved
+
+
+async def _write(
+    transaction: Transaction, outcome: Outcome, is_fresh: bool
+) -> list[tuple[Outcome, Change]]:
+    """Write one outcome; the changes that changed nothing.
+
+    Where the status is another one by now, only news is written: somebody's wish came in between,
+    and the row stays due for it.
+    """
+    changes = outcome.changes if is_fresh else outcome.news
+    missed = [
+        (outcome, change)
+        for change in changes
+        if not await _change(transaction, outcome.row.id, change)
+    ]
+    if is_fresh:
+        await _reschedule(transaction, outcome)
+        for id, word in outcome.answered:
+            await transaction.said_yes("request_done", id=id, outcome=word)
+    return missed
+
+
+async def _change(transaction: Transaction, id: UUID, change: Change) -> bool:
+    match change:
+        case NumberBought():
+            return await transaction.said_yes("number_bought", id=id, **vars(change))
+        case PurchaseFailed(failure):
+            return await transaction.said_yes("purchase_failed", id=id, failure=failure)
+        case SmsArrived(sms, received_at, dedupe_key):
+            return await transaction.said_yes(
+                "sms_arrived",
+                id=id,
+                code=sms.code,
+                text=sms.text,
+                received_at=received_at,
+                source=SOURCE,
+                dedupe_key=dedupe_key,
+            )
+        case Ended(status, failure):
+            return await transaction.said_yes(
+                "end_activation", id=id, status=status, failure=failure
+            )
+        case CancelRefused(failure, cancel_after):
+            return await transaction.said_yes(
+                "cancel_refused", id=id, failure=failure, cancel_after=cancel_after
+            )
+        case _:
+            assert_never(change)
+
+
+async def _reschedule(transaction: Transaction, outcome: Outcome) -> None:
+    if outcome.look_at is not None:
+        await transaction.rows(
+            "reschedule", ids=[outcome.row.id], at=[outcome.look_at], errors=[outcome.error]
+        )
+
+
+async def _refused(
+    session: Session, outcome: Outcome, error: DatabaseRefused | DatabaseFailed
+) -> Saved:
+    """The database will not have it: leave the row as it is, and look again later."""
+    log.error(
+        "an outcome was refused by the database: %s",
+        error,
+        extra={"activation_id": str(outcome.row.id), "sqlstate": error.sqlstate},
+    )
+    later = _later(outcome, f"not written: {error.sqlstate}")
+    saved = await _with_retries(session, [later])
+    saved.refused.append(outcome)
+    return saved
+
+
+def _later(outcome: Outcome, error: str) -> Outcome:
+    at = (outcome.look_at or datetime.now(outcome.row.created_at.tzinfo)) + AFTER_REFUSAL
+    return replace(outcome, changes=(), look_at=at, error=error, answered=())

@@ -1,0 +1,141 @@
+"""The steps that every course shares: questions, what is heard, and the ways to end.
+
+Pure. A course is a generator: it yields a Question, is sent what was Heard, and returns an Outcome.
+"""
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeAlias
+
+from db.activation import OVER, Status
+from poller import schedule
+from poller.providers.answers import (
+    AccountRefused,
+    ActiveRow,
+    BuyAnswer,
+    NoAnswer,
+    Refused,
+    SetAnswer,
+    StatusAnswer,
+    Trouble,
+    Unexpected,
+)
+from poller.providers.base import Order
+from poller.work import Change, Outcome, RequestKind, Row
+
+
+@dataclass(frozen=True)
+class Buy:
+    """Buy a number."""
+
+    order: Order
+
+
+@dataclass(frozen=True)
+class FindLost:
+    """Look through the provider's list for a number that was bought and whose answer was lost."""
+
+    row: Row
+
+
+@dataclass(frozen=True)
+class Check:
+    """Ask for one number."""
+
+    order_id: str
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """Give a number back."""
+
+    order_id: str
+
+
+@dataclass(frozen=True)
+class Finish:
+    """Close a number that has had its SMS."""
+
+    order_id: str
+
+
+@dataclass(frozen=True)
+class AskAgain:
+    """Ask for one more SMS on a number."""
+
+    order_id: str
+
+
+@dataclass(frozen=True)
+class Found:
+    """What FindLost found: a number that no activation has, or None."""
+
+    number: ActiveRow | None
+
+
+Question: TypeAlias = Buy | FindLost | Check | Cancel | Finish | AskAgain
+Answer: TypeAlias = BuyAnswer | StatusAnswer | SetAnswer | Found | Trouble
+
+
+@dataclass(frozen=True)
+class Heard:
+    """An answer, and the time at which it came."""
+
+    answer: Answer
+    now: datetime
+
+
+Course: TypeAlias = Generator[Question, Heard, Outcome]
+
+
+def still_waiting(row: Row, now: datetime, *changes: Change) -> Outcome:
+    """The number is alive: look again when its age says so."""
+    return became(row, now, "received" if row.status == "received" else "pending", *changes)
+
+
+def became(row: Row, now: datetime, status: Status, *changes: Change) -> Outcome:
+    """The changes lead to `status`, which answers whatever was asked for."""
+    return Outcome(row, changes, next_look(row, now, status), answered=answered(row, status))
+
+
+def led_nowhere(row: Row, heard: Heard, doing: str, *changes: Change) -> Outcome:
+    """Leave the row as it is (but for news) and try again later; nobody's request is answered."""
+    answer = heard.answer
+    said_s = answer.retry_after_s if isinstance(answer, AccountRefused) else None
+    failures = row.attempts if row.last_error is not None else 0
+    wait_s = schedule.retry_s(failures, seed(row), said_s=said_s)
+    error = f"{doing}: {word(answer)}"
+    return Outcome(row, changes, heard.now + timedelta(seconds=wait_s), error)
+
+
+def word(answer: Answer) -> str:
+    """An answer as one word for logs and sonnette.work."""
+    if isinstance(answer, Refused | AccountRefused | Unexpected | NoAnswer):
+        return answer.word
+    return type(answer).__name__
+
+
+def next_look(row: Row, now: datetime, status: Status) -> datetime | None:
+    """When to look again at a row that is or becomes `status`; None where it is over."""
+    if status in OVER:
+        return None
+    if status == "received":
+        return row.ends_at
+    since = row.updated_at if row.status == status else now
+    return schedule.next_check_at(now, waiting_since=since, expires_at=row.ends_at, seed=seed(row))
+
+
+def seed(row: Row) -> int:
+    """Another one for each row and each look."""
+    return row.id.int + row.attempts
+
+
+def answered(row: Row, status: Status) -> tuple[tuple[int, str], ...]:
+    """A word for every open request of the row, whose status is or becomes `status`."""
+    return tuple((request.id, _outcome(request.kind, status)) for request in row.requests)
+
+
+def _outcome(kind: RequestKind, status: Status) -> str:
+    refused = kind in ("cancel", "finish") and status in ("pending", "received")
+    return "refused" if refused else status
