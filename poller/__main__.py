@@ -1,0 +1,118 @@
+"""The poller process: one listener, one worker and one connection for each account, one port for
+health and metrics.
+
+It does not begin without a migrated database; once it runs, it outlives the loss of one.
+"""
+
+import asyncio
+import sys
+from contextlib import AsyncExitStack
+
+from db.connect import connect
+from db.errors import DatabaseFailed, SonnetteError, translated
+from db.listener import Listener
+from db.queries import queries
+from poller import accounts
+from poller.accounts import Account
+from poller.health import Health
+from poller.metrics import Metrics
+from poller.providers.client import HandlerApiClient, http_client
+from poller.worker import AccountWorker
+from process import entry, http
+from process.settings import Settings, SettingsError
+from process.shutdown import stop_on_signals
+
+UNDEFINED = ("3F000", "42P01")  # no such schema, no such table
+
+
+class NotMigrated(SonnetteError):
+    """The database is there, and Sonnette is not in it."""
+
+
+async def serve(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT. SettingsError or SonnetteError where it cannot begin."""
+    await serve_until(stop_on_signals(), settings)
+
+
+async def serve_until(stop: asyncio.Event, settings: Settings) -> None:
+    """Work until `stop` is set, then end what is under way, within 10 s."""
+    dsn = _database_url(settings)
+    served = accounts.load(settings)
+    metrics = Metrics()
+    await _check(dsn)
+    async with AsyncExitStack() as clients:
+        workers = [await _worker(account, dsn, metrics, clients) for account in served]
+        listener = Listener(
+            dsn,
+            ["sonnette_work"],
+            application_name="sonnette poller listener",
+            on_ring=lambda _channel, _payload: _wake(workers),
+            on_listening=lambda: _wake_soon(workers),
+        )
+        await _run(stop, settings, listener, workers, metrics)
+
+
+async def _run(
+    stop: asyncio.Event,
+    settings: Settings,
+    listener: Listener,
+    workers: list[AccountWorker],
+    metrics: Metrics,
+) -> None:
+    app = Health(listener, workers, metrics).app()
+    async with asyncio.TaskGroup() as tasks:
+        listening = tasks.create_task(listener.run())
+        working = [tasks.create_task(worker.run(stop)) for worker in workers]
+        setting = "SONNETTE_POLLER_LISTEN"
+        await http.serve(app, settings.poller_listen, setting=setting, stop=stop)
+        await asyncio.wait(working)
+        listening.cancel()
+
+
+async def _worker(
+    account: Account, dsn: str, metrics: Metrics, clients: AsyncExitStack
+) -> AccountWorker:
+    client = await clients.enter_async_context(http_client(account.url))
+    provider = HandlerApiClient(
+        client, url=account.url, api_key=account.api_key, observe=metrics.observer(account.name)
+    )
+    return AccountWorker(account, provider, dsn, metrics)
+
+
+def _wake(workers: list[AccountWorker]) -> None:
+    # A ring may be lost, doubled or forged: it only says that looking may be worth while.
+    for worker in workers:
+        worker.wake()
+
+
+async def _wake_soon(workers: list[AccountWorker]) -> None:
+    _wake(workers)
+
+
+async def _check(dsn: str) -> None:
+    """A sentence now rather than a log that repeats it."""
+    connection = await connect(dsn, application_name="sonnette poller")
+    try:
+        with translated():
+            await connection.execute(queries["work_next"], {"account": "", "busy": []})
+    except DatabaseFailed as error:
+        if error.sqlstate not in UNDEFINED:
+            raise
+        raise NotMigrated("the database has no Sonnette in it; run `sonnette migrate`") from None
+    finally:
+        await connection.close()
+
+
+def _database_url(settings: Settings) -> str:
+    if settings.database_url is None:
+        raise SettingsError("DATABASE_URL is not set; the poller finds its work there")
+    return settings.database_url
+
+
+def main() -> int:
+    """`python -m poller`, `sonnette poller`."""
+    return entry.main(serve)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,151 @@
+"""The questions under way: one job for each row, or for all rows that one list settles.
+
+Promised to the worker: a job ends with a result in hand for each of its rows, even where it fails
+by a mistake of our own; jobs outlive the database connection, so that an answer is never thrown
+away because Postgres restarts.
+"""
+
+import asyncio
+import logging
+import time
+import traceback
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import timedelta
+
+from db.errors import SonnetteError
+from poller import watching
+from poller.accounts import Account
+from poller.asking import Asker
+from poller.courses import course_for
+from poller.inhand import InHand
+from poller.metrics import Metrics
+from poller.planning import Plan
+from poller.providers.answers import AccountRefused, ActiveAnswer, ActiveList, NoAnswer
+from poller.steps import Cancel, Heard, led_nowhere, word
+from poller.store import DatabaseClock, Store
+from poller.work import Outcome, Row
+
+log = logging.getLogger(__name__)
+
+AFTER_MISTAKE = timedelta(seconds=30)
+NO_LIST = "BAD_ACTION"  # a provider of this family without the list
+
+
+class Jobs:
+    """Runs in the TaskGroup `tasks`. `store` is None while there is no database."""
+
+    def __init__(
+        self,
+        tasks: asyncio.TaskGroup,
+        account: Account,
+        asker: Asker,
+        in_hand: InHand,
+        clock: DatabaseClock,
+        metrics: Metrics,
+        store: Callable[[], Store | None],
+    ) -> None:
+        self._tasks = tasks
+        self._account = account
+        self._asker = asker
+        self._in_hand = in_hand
+        self._clock = clock
+        self._metrics = metrics
+        self._store = store
+        self._running: set[asyncio.Task[None]] = set()
+        self._shown: dict[str, int] = {}
+        self.listed_at_s = float("-inf")
+
+    def start(self, plan: Plan) -> None:
+        """Start what was planned; its rows are in hand."""
+        for row in plan.alone:
+            self._start(self._alone(row), [row])
+        if plan.together:
+            self.listed_at_s = time.monotonic()
+            self._start(self._together(plan.together), plan.together)
+
+    def give_back(self, order_id: str) -> None:
+        """Cancel a number that was bought for an activation that no longer wants it."""
+        self._start(self._give_back(order_id), ())
+
+    def cancel(self) -> None:
+        for task in self._running:
+            task.cancel()
+
+    def _start(self, job: Coroutine[None, None, None], rows: Sequence[Row]) -> None:
+        task = self._tasks.create_task(self._guarded(job, rows))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _guarded(self, job: Coroutine[None, None, None], rows: Sequence[Row]) -> None:
+        try:
+            await job
+        except Exception as mistake:
+            # One row that we deal with wrongly must not stop all others of the account.
+            self._report(mistake)
+            at = self._clock.now() + AFTER_MISTAKE
+            for row in rows:
+                if self._in_hand.awaits(row):
+                    self._in_hand.put(Outcome(row, look_at=at, error="a mistake of our own"))
+
+    async def _alone(self, row: Row) -> None:
+        course = course_for(row, self._account, self._clock.now())
+        if not isinstance(course, Outcome):
+            course = await self._asker.follow(course)
+        self._in_hand.put(course)
+
+    async def _together(self, rows: Sequence[Row]) -> None:
+        active = await self._asker.list_active()
+        now = self._clock.now()
+        if isinstance(active, ActiveList):
+            settled = watching.settle(rows, active, now)
+            for outcome in settled.outcomes:
+                self._in_hand.put(outcome)
+            rows = settled.open_rows
+            await self._others(active)
+        elif _hopeless(active):
+            for row in rows:
+                self._in_hand.put(led_nowhere(row, Heard(active, now), "list"))
+            return
+        for row in rows:
+            self._start(self._alone(row), [row])
+
+    async def _others(self, active: ActiveList) -> None:
+        """SMS in the list on numbers that nobody looked for now, such as a second one."""
+        shown = {entry.order_id: len(entry.sms) for entry in active.rows if entry.sms}
+        fresh = [id for id, count in shown.items() if self._shown.get(id) != count]
+        rows = self._in_hand.take(await self._live(fresh))
+        self._shown = {id: n for id, n in self._shown.items() if id in shown}
+        self._shown |= {row.order_id: shown[row.order_id] for row in rows if row.order_id}
+        for row in rows:
+            outcome = watching.news(row, active, self._clock.now())
+            if outcome is None:
+                self._in_hand.release(row)
+            else:
+                self._in_hand.put(outcome)
+
+    async def _live(self, order_ids: Sequence[str]) -> list[Row]:
+        store = self._store()
+        try:
+            return await store.of_orders(order_ids, self._in_hand.rows) if store else []
+        except SonnetteError:
+            return []  # whoever owns the connection sees to it; the list comes again
+
+    async def _give_back(self, order_id: str) -> None:
+        answer = await self._asker.ask(Cancel(order_id))
+        log.error(
+            "a number was bought for an activation that no longer wants it",
+            extra={"account": self._account.name, "order_id": order_id, "cancel": word(answer)},
+        )
+
+    def _report(self, mistake: Exception) -> None:
+        self._metrics.mistakes.labels(self._account.name).inc()
+        # Not the message: it may quote what a provider sent.
+        where = "".join(traceback.format_tb(mistake.__traceback__))
+        log.error("a mistake of our own: %s at\n%s", type(mistake).__name__, where)
+
+
+def _hopeless(active: ActiveAnswer) -> bool:
+    """Whether asking for each number by itself would fare no better."""
+    if isinstance(active, AccountRefused):
+        return active.word != NO_LIST
+    return isinstance(active, NoAnswer)

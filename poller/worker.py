@@ -1,0 +1,218 @@
+"""Works for one account: picks what is due, has it asked about, and writes what came of it.
+
+Promised to users: a code is written as soon as the provider told it, however slow other numbers
+are; a result that cannot be written at once is kept and tried again, not asked for again. Promised
+to administrators: `problem` says why nothing is done, None while all is well.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+
+from db.backoff import Backoff
+from db.errors import DatabaseUnavailable, SonnetteError
+from poller import offers, planning, saving
+from poller.accounts import Account
+from poller.asking import Asker
+from poller.inhand import InHand
+from poller.jobs import Jobs
+from poller.metrics import Metrics
+from poller.patience import Patience
+from poller.providers.answers import Balance, PriceList
+from poller.providers.base import Provider
+from poller.saving import Saved
+from poller.session import Session, hold
+from poller.store import DatabaseClock, Store
+from poller.work import NumberBought, Outcome, SmsArrived
+
+log = logging.getLogger(__name__)
+
+MAX_IN_HAND = 1000  # the rest stays due
+BATCH = 100
+LIST_PAUSE_S = 0.5
+PICK_PAUSE_S = 0.01  # rings that come together are one
+LOOK_ANYWAY_S = 30.0
+HELD_PAUSE_S = 0.5
+DRAIN_S = 8.0
+
+
+class AccountWorker:
+    """Serves `account` at `provider`, whose answers are counted by whoever made it."""
+
+    def __init__(self, account: Account, provider: Provider, dsn: str, metrics: Metrics) -> None:
+        self._account = account
+        self._provider = provider
+        self._dsn = dsn
+        self._metrics = metrics
+        self._clock = DatabaseClock()
+        self._patience = Patience(Backoff(1, 30))
+        self._asker = Asker(provider, self._clock, self._patience, self._known_orders)
+        self._in_hand = InHand()
+        self._wake = asyncio.Event()
+        self._store: Store | None = None
+        self._stopping = False
+        self._priced = False
+        self._problem: str | None = "not connected yet"
+
+    @property
+    def problem(self) -> str | None:
+        """Why this account is not served, a sentence; None while it is."""
+        if self._problem is None and not self._priced:
+            return f"account {self._account.name} has no price list yet"
+        return self._problem and f"account {self._account.name}: {self._problem}"
+
+    def wake(self) -> None:
+        """Something may be due."""
+        self._wake.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set; what is under way then has 8 s to be answered and written."""
+        async with asyncio.TaskGroup() as tasks:
+            jobs = Jobs(
+                tasks,
+                self._account,
+                self._asker,
+                self._in_hand,
+                self._clock,
+                self._metrics,
+                lambda: self._store,
+            )
+            sessions = tasks.create_task(self._sessions(jobs))
+            await stop.wait()
+            self._stopping = True
+            with suppress(TimeoutError):
+                async with asyncio.timeout(DRAIN_S):
+                    await self._in_hand.empty.wait()
+            jobs.cancel()
+            sessions.cancel()
+
+    async def _sessions(self, jobs: Jobs) -> None:
+        """Hold the account, and hold it again whenever it is lost."""
+        backoff = Backoff(0.2, 3)
+        while True:
+            try:
+                async with hold(self._dsn, self._account.name) as session:
+                    backoff.reset()
+                    await self._serve(session, jobs)
+            except* SonnetteError as group:
+                self._down(_first(group))
+            await asyncio.sleep(backoff.next_s())
+
+    async def _serve(self, session: Session, jobs: Jobs) -> None:
+        store = self._store = Store(session, self._clock)
+        try:
+            self._priced = self._priced or await store.has_offers()
+            self._problem = None
+            log.info("holding the account", extra={"account": self._account.name})
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._pick(store, jobs))
+                tasks.create_task(self._save(session, jobs))
+                tasks.create_task(self._refresh(session))
+        finally:
+            self._store = None
+
+    def _down(self, problem: str) -> None:
+        if self._problem != problem:
+            log.warning("not serving: %s", problem, extra={"account": self._account.name})
+        self._problem = problem
+
+    async def _pick(self, store: Store, jobs: Jobs) -> None:
+        while not self._stopping:
+            self._wake.clear()
+            wait_s = await self._pick_once(store, jobs)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait_s):
+                    await self._wake.wait()
+            await asyncio.sleep(PICK_PAUSE_S)
+
+    async def _pick_once(self, store: Store, jobs: Jobs) -> float:
+        """Start what is due; the seconds until something is, if nothing rings before."""
+        now_s = time.monotonic()
+        pause_s = self._patience.wait_s(now_s)
+        room = MAX_IN_HAND - len(self._in_hand.rows)
+        if pause_s > 0 or room <= 0:
+            return min(max(pause_s, HELD_PAUSE_S), LOOK_ANYWAY_S)
+        list_in_s = jobs.listed_at_s + LIST_PAUSE_S - now_s
+        due = await store.due(self._in_hand.rows, room)
+        fresh = [row for row in due if row.id not in self._in_hand.rows]
+        plan = planning.plan(fresh, self._clock.now(), may_list=list_in_s <= 0)
+        self._in_hand.take((*plan.together, *plan.alone))
+        jobs.start(plan)
+        self._metrics.busy.labels(self._account.name).set(len(self._in_hand.rows))
+        next_s = await store.next_due_s(self._in_hand.rows)
+        soonest_s = LOOK_ANYWAY_S if next_s is None else min(next_s, LOOK_ANYWAY_S)
+        return max(soonest_s, list_in_s if plan.held else 0.0, 0.0)
+
+    async def _save(self, session: Session, jobs: Jobs) -> None:
+        while True:
+            batch = self._in_hand.batch(BATCH, time.monotonic())
+            if batch:
+                saved = await saving.save(session, batch)
+                self._in_hand.written(saved, time.monotonic())
+                self._note(batch, saved)
+                await self._give_back(saved, jobs)
+                self._wake.set()
+                continue
+            with suppress(TimeoutError):
+                async with asyncio.timeout(HELD_PAUSE_S):
+                    await self._in_hand.results.wait()
+
+    def _note(self, batch: list[Outcome], saved: Saved) -> None:
+        """Count what was written and what was not, and log the latter."""
+        name = self._account.name
+        changes = [c for o in batch if o.row.id in saved.saved for c in o.changes]
+        self._asker.claimed -= {c.order_id for c in changes if isinstance(c, NumberBought)}
+        self._metrics.sms.labels(name).inc(sum(isinstance(c, SmsArrived) for c in changes))
+        self._metrics.held.labels(name).inc(len(saved.held))
+        self._metrics.refused.labels(name).inc(len(saved.refused))
+        for outcome, change in saved.missed:
+            kind = type(change).__name__
+            self._metrics.missed.labels(name, kind).inc()
+            extra = {"account": name, "activation_id": str(outcome.row.id)}
+            log.warning("a change changed nothing: %s", kind, extra=extra)
+
+    async def _give_back(self, saved: Saved, jobs: Jobs) -> None:
+        """Numbers that were bought and whose activation was over by then: nobody pays for them."""
+        bought = [c.order_id for _, c in saved.missed if isinstance(c, NumberBought)]
+        # Not so where the COMMIT of an earlier try succeeded and only its answer was lost.
+        known = await self._known_orders(bought)
+        for order_id in bought:
+            if order_id not in known:
+                jobs.give_back(order_id)
+
+    async def _known_orders(self, order_ids: Sequence[str]) -> set[str]:
+        if not order_ids:
+            return set()
+        if self._store is None:
+            raise DatabaseUnavailable("the account is not held now")
+        return await self._store.known_orders(order_ids)
+
+    async def _refresh(self, session: Session) -> None:
+        """Fetch the price list, now and every ten minutes."""
+        backoff = Backoff(1, 60)
+        while True:
+            answer = await self._provider.prices()
+            await offers.store(session, self._account, answer)
+            if isinstance(answer, PriceList):
+                self._priced = True
+                backoff.reset()
+                await self._note_balance()
+                await asyncio.sleep(offers.REFRESH_S)
+                continue
+            log.warning("no price list: %s", answer.word, extra={"account": self._account.name})
+            await asyncio.sleep(backoff.next_s())
+
+    async def _note_balance(self) -> None:
+        balance = await self._provider.balance()
+        if isinstance(balance, Balance):
+            self._metrics.balance.labels(self._account.name).set(float(balance.amount))
+
+
+def _first(group: BaseExceptionGroup[SonnetteError]) -> str:
+    """The sentence of the first error in the group."""
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error)
