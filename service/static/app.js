@@ -15,7 +15,7 @@ const $ = (id) => document.getElementById(id);
 const money = (amount) => Number(amount).toFixed(2); // strings over HTTP, numbers over the socket
 const clock = (time) => new Date(time).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 
-let token, user, socket, cursor, target, currency = "", walletSeq = 0, tries = 0, offers = [];
+let token, socket, cursor, target, currency = "", walletSeq = 0, tries = 0, offers = [];
 const rows = new Map(); // activation id -> {row, seq}
 
 // --- who ---------------------------------------------------------------------------------------
@@ -30,11 +30,11 @@ function signIn() {
     sessionStorage.setItem("token", given);
     history.replaceState(null, "", location.pathname); // neither the address bar nor the history keeps it
   }
-  token = sessionStorage.getItem("token");
-  user = token && claims(token).sub;
-  $("signed-in").hidden = !user;
-  $("signed-out").hidden = !!user;
-  return !!user;
+  const kept = sessionStorage.getItem("token");
+  token = kept && claims(kept).sub ? kept : null;
+  $("signed-in").hidden = !token;
+  $("signed-out").hidden = !!token;
+  return !!token;
 }
 
 function signOut(reason) {
@@ -77,13 +77,9 @@ async function load() {
 }
 
 async function loadOffers() {
-  offers = [];
-  for (let after = ""; after !== null;) {
-    const { body } = await api(`/v1/offers?limit=1000&after=${after}`);
-    offers.push(...body.items.filter((offer) => offer.stock > 0));
-    after = body.next;
-  }
-  fill($("service"), new Map(offers.map((offer) => [offer.service_code, SERVICES[offer.service_code] ?? offer.service_code])));
+  const { body } = await api("/v1/offers?limit=1000");
+  offers = body.items.filter((offer) => offer.stock > 0);
+  fill($("service"), new Map(offers.map(({ service_code: code }) => [code, SERVICES[code] ?? code])));
   fillCountries();
 }
 
@@ -165,6 +161,7 @@ async function received(event, payload, from) {
 
 function apply(table, record, old, seq) {
   if (seq <= cursor.since) return;
+  if (seq > cursor.since + 1) return load().catch(() => {}); // never to be seen: the feed has no gaps
   cursor.since = seq;
   if (table === "wallets" && record) applyWallet(record, seq);
   if (table === "activations" && record) applyRow(record, seq);
@@ -202,25 +199,24 @@ function state(name) {
 }
 
 function statusOf(row) {
-  const back = "your money is back";
-  switch (row.status) {
-    case "requested": return "Getting a number";
-    case "pending": return `Waiting for the SMS${row.expires_at ? ` until ${clock(row.expires_at)}` : ""}`;
-    case "received": return `Received at ${clock(row.sms_received_at)}${row.sms_count > 1 ? `, SMS ${row.sms_count}` : ""}`;
-    case "cancelling": return "Cancelling";
-    case "cancelled": return `Cancelled, ${back}`;
-    case "timeout": return `No SMS came, ${back}`;
-    case "failed": return `Failed (${row.failure ?? "no reason given"}), ${back}`;
-    default: return "Completed";
-  }
+  return {
+    requested: "Getting a number",
+    pending: `Waiting for the SMS${row.expires_at ? ` until ${clock(row.expires_at)}` : ""}`,
+    received: `Received at ${clock(row.sms_received_at)}${row.sms_count > 1 ? `, SMS ${row.sms_count}` : ""}`,
+    completed: "Completed",
+    cancelling: "Cancelling",
+    cancelled: "Cancelled, your money is back",
+    timeout: "No SMS came, your money is back",
+    failed: `Failed (${row.failure ?? "no reason given"}), your money is back`,
+  }[row.status];
 }
 
 function render() {
   const newest = [...rows.values()].map(({ row }) => row).sort((a, b) => Date.parse(b.created_at) - Date.parse(a.created_at));
-  const focused = document.activeElement?.dataset?.key;
+  const focused = document.activeElement.dataset.row;
   $("numbers").replaceChildren(...newest.slice(0, SHOWN).map(item));
   $("none").hidden = newest.length > 0;
-  if (focused) document.querySelector(`[data-key="${focused}"]`)?.focus();
+  if (focused) document.querySelector(`[data-row="${focused}"]`)?.focus();
 }
 
 function item(row) {
@@ -234,14 +230,14 @@ function item(row) {
   show("code", row.sms_code);
   show("text", row.sms_text);
   part("status").textContent = statusOf(row);
-  const copy = part("copy"), cancel = part("cancel");
-  copy.hidden = !row.sms_code;
-  copy.dataset.key = `copy-${row.id}`;
-  copy.onclick = () => navigator.clipboard.writeText(row.sms_code).then(() => { copy.textContent = "Copied"; });
+  const cancel = part("cancel");
   cancel.hidden = row.status !== "pending" || row.charged;
-  cancel.dataset.key = `cancel-${row.id}`;
+  cancel.dataset.row = row.id;
   cancel.setAttribute("aria-label", `Cancel ${row.phone}`);
-  cancel.onclick = () => { cancel.disabled = true; write(`/v1/activations/${row.id}/cancel`).finally(() => { cancel.disabled = false; }); };
+  cancel.onclick = () => {
+    cancel.disabled = true;
+    write(`/v1/activations/${row.id}/cancel`).finally(() => { cancel.disabled = false; });
+  };
   return element;
 }
 
