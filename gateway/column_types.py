@@ -4,14 +4,17 @@ Pure. A filter's value must be one that Postgres would cast to the column's type
 code point, which is Postgres' order in the C collation.
 """
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from uuid import UUID
 
 Comparable = str | int | float | Decimal | bool | date | datetime
 Parser = Callable[[str], Comparable]
+
+_ASCII = re.ASCII | re.IGNORECASE
 
 
 class ValueRefused(Exception):
@@ -24,7 +27,7 @@ class TypeUnknown(Exception):
 
 def _integer(bits: int) -> Parser:
     def parse(text: str) -> int:
-        if not re.fullmatch(r"\s*[+-]?\d{1,20}\s*", text, re.ASCII):
+        if not re.fullmatch(r"\s*[+-]?\d{1,20}\s*", text, _ASCII):
             raise ValueRefused
         value = int(text)
         if not -(2 ** (bits - 1)) <= value < 2 ** (bits - 1):
@@ -35,18 +38,17 @@ def _integer(bits: int) -> Parser:
 
 
 def _numeric(text: str) -> Decimal:
-    try:
-        value = Decimal(text.strip()) if "_" not in text else None
-    except InvalidOperation:
-        value = None
-    # NaN equals itself in Postgres and not here; nobody filters money by it.
-    if value is None or not value.is_finite():
+    # "Infinity" and "NaN" are left out: nobody filters money by them.
+    if not re.fullmatch(r"\s*[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d{1,4})?\s*", text, _ASCII):
         raise ValueRefused
-    return value
+    return Decimal(text.strip())
 
 
 def _double(text: str) -> float:
-    return float(_numeric(text))
+    value = float(_numeric(text))
+    if math.isinf(value):
+        raise ValueRefused
+    return value
 
 
 # https://www.postgresql.org/docs/current/datatype-boolean.html: unique prefixes are accepted.
@@ -64,23 +66,36 @@ def _boolean(text: str) -> bool:
 
 
 def _uuid(text: str) -> str:
-    try:
-        return str(UUID(text.strip()))
-    except ValueError:
-        raise ValueRefused from None
+    if not re.fullmatch(r"[0-9a-f]{4}(-?[0-9a-f]{4}){7}", text, _ASCII):
+        raise ValueRefused
+    return str(UUID(text))
 
 
-def _timestamp(text: str) -> datetime:
+_DATE = r"\d{4}-\d\d-\d\d"
+_TIME = r"\d\d:\d\d(:\d\d(\.\d{1,6})?)?"
+_ZONE = r"(z|[+-]\d\d(:?\d\d)?)?"
+
+
+def _timestamptz(text: str) -> datetime:
+    """ISO 8601; without a zone it is UTC, as for the triggers that write the records."""
+    if not re.fullmatch(rf"{_DATE}([t ]{_TIME}{_ZONE})?", text, _ASCII):
+        raise ValueRefused
     try:
-        value = datetime.fromisoformat(text.strip())
+        value = datetime.fromisoformat(text.upper())
     except ValueError:
         raise ValueRefused from None
     return value if value.tzinfo else value.replace(tzinfo=UTC)
 
 
+def _timestamp(text: str) -> datetime:
+    return _timestamptz(text).replace(tzinfo=UTC)  # Postgres ignores a zone here
+
+
 def _date(text: str) -> date:
+    if not re.fullmatch(_DATE, text, _ASCII):
+        raise ValueRefused
     try:
-        return date.fromisoformat(text.strip())
+        return date.fromisoformat(text)
     except ValueError:
         raise ValueRefused from None
 
@@ -96,7 +111,7 @@ _PARSERS: Mapping[str, Parser] = {
     "float8": _double,
     "bool": _boolean,
     "uuid": _uuid,
-    "timestamptz": _timestamp,
+    "timestamptz": _timestamptz,
     "timestamp": _timestamp,
     "date": _date,
 }
@@ -110,21 +125,34 @@ def parser_for(type_name: str) -> Parser:
         raise TypeUnknown(type_name) from None
 
 
-_INFINITIES: Mapping[str, datetime] = {
-    "infinity": datetime.max.replace(tzinfo=UTC),
-    "-infinity": datetime.min.replace(tzinfo=UTC),
+_LAST: Mapping[str, Comparable] = {
+    "timestamptz": datetime.max.replace(tzinfo=UTC),
+    "timestamp": datetime.max.replace(tzinfo=UTC),
+    "date": date.max,
+}
+_FIRST: Mapping[str, Comparable] = {
+    "timestamptz": datetime.min.replace(tzinfo=UTC),
+    "timestamp": datetime.min.replace(tzinfo=UTC),
+    "date": date.min,
 }
 
 
 def read(type_name: str, found: object) -> object:
     """A record's JSON value as something that compares with the parser's values."""
-    if isinstance(found, str):
-        if type_name in ("timestamptz", "timestamp"):
-            return _INFINITIES.get(found) or _timestamp(found)
-        if type_name == "date":
-            return {"infinity": date.max, "-infinity": date.min}.get(found) or _date(found)
-        if type_name in ("numeric", "float8"):
-            return Decimal(found)  # NaN and Infinity are strings in JSON
-    if type_name == "float8" and isinstance(found, Decimal):
-        return float(found)  # records are read with exact numbers, which 0.1 is not
+    if isinstance(found, str) and type_name in _LAST:
+        return _time(type_name, found)
+    if type_name in ("numeric", "float8"):
+        if isinstance(found, str):
+            # NaN and the infinities are strings in JSON. In Postgres NaN is greater than all.
+            return Decimal("Infinity" if found == "NaN" else found)
+        if type_name == "float8" and isinstance(found, Decimal):
+            return float(found)  # records are read with exact numbers, which 0.1 is not
     return found
+
+
+def _time(type_name: str, found: str) -> object:
+    """Postgres has infinities and dates that Python has not: BC, and after the year 9999."""
+    try:
+        return _PARSERS[type_name](found)
+    except ValueRefused:
+        return (_FIRST if found.endswith("BC") or found == "-infinity" else _LAST)[type_name]

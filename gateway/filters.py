@@ -12,6 +12,7 @@ from typing import Any
 
 from gateway.column_types import Comparable, TypeUnknown, ValueRefused, parser_for, read
 
+MAX_CONDITIONS = 20
 MAX_IN_VALUES = 100
 
 
@@ -45,8 +46,9 @@ class Condition:
             return False
         try:
             return _OPERATORS[self.operator](read(self.type_name, found), self.value)
-        except ValueRefused:
-            return False  # Postgres has dates that Python has not: 4713 BC is before all others
+        except (TypeError, ValueRefused):
+            # The column's type has just changed: the hub has such channels join anew.
+            return False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,10 @@ class Filter:
 
     def matches(self, row: Mapping[str, object]) -> bool:
         return all(condition.matches(row) for condition in self.conditions)
+
+    def fits(self, columns: Mapping[str, str]) -> bool:
+        """Whether all its columns are still there, with the types that it was made for."""
+        return all(columns.get(one.column) == one.type_name for one in self.conditions)
 
     def required(self, column: str) -> Comparable | None:
         """The one value that `column` must equal, if a condition says so."""
@@ -70,7 +76,10 @@ def parse(text: str, columns: Mapping[str, str]) -> Filter:
     """The filter that `text` says, for a table with `columns` (name -> Postgres type name)."""
     if not text.strip():
         return Filter(())
-    return Filter(tuple(_condition(part.strip(), columns) for part in _split(text)))
+    parts = _split(text, before_value="=.")
+    if len(parts) > MAX_CONDITIONS:
+        raise BadFilter(f"too many conditions in a filter. Maximum {MAX_CONDITIONS}")
+    return Filter(tuple(_condition(part.strip(), columns) for part in parts))
 
 
 def _condition(text: str, columns: Mapping[str, str]) -> Condition:
@@ -110,30 +119,37 @@ def _value(text: str, column: str, type_name: str) -> Comparable:
 def _list(text: str) -> list[str]:
     if not (text.startswith("(") and text.endswith(")")):
         raise BadFilter("`in` filter value must be wrapped by parentheses")
-    items = [_unquoted(item.strip()) for item in _split(text[1:-1])]
+    items = [_unquoted(item.strip()) for item in _split(text[1:-1], before_value="")]
     if len(items) > MAX_IN_VALUES:
         raise BadFilter(f"too many values for `in` filter. Maximum {MAX_IN_VALUES}")
     return items
 
 
-def _split(text: str) -> list[str]:
-    """Split at commas that stand outside parentheses and outside a value's double quotes."""
-    parts = [""]
-    depth = 0
-    quoted = escaped = False
+def _split(text: str, before_value: str) -> list[str]:
+    """Split at commas that stand outside parentheses and outside a value's double quotes.
+
+    `before_value`: the marks that come before a part's value. Only a quote that begins a value
+    opens a string; others are part of the value. In linear time, for the text is a client's.
+    """
+    parts: list[str] = []
+    start = depth = 0
+    marks, fresh, quoted, escaped = before_value, not before_value, False, False
     for index, char in enumerate(text):
         if quoted:
             quoted = escaped or char != '"'
             escaped = not escaped and char == "\\"
-        elif char == '"' and (index == 0 or text[index - 1] in ".,( "):
-            quoted = True
-        elif char in "()":
-            depth = max(0, depth + (1 if char == "(" else -1))
+        elif char == '"' and fresh:
+            quoted, fresh = True, False
         elif char == "," and depth == 0:
-            parts.append("")
-            continue
-        parts[-1] += char
-    return parts
+            parts.append(text[start:index])
+            start, marks, fresh = index + 1, before_value, not before_value
+        elif marks and char == marks[0]:
+            marks = marks[1:]
+            fresh = not marks
+        else:
+            depth = max(0, depth + {"(": 1, ")": -1}.get(char, 0))
+            fresh = char in "(," or (fresh and char == " ")
+    return [*parts, text[start:]]
 
 
 def _unquoted(text: str) -> str:
