@@ -7,6 +7,8 @@ answered, because clients drop what comes earlier.
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from gateway.filters import Filter
 from gateway.protocol import Message, Payload, Ref, Serializer
 
@@ -22,6 +24,7 @@ class Binding:
     `position`: the feed_seq up to which it is served; None until the next read finds "now".
     `sent`: the feed_seq last sent on it, which the next record carries as feed_prev.
     `asked_epoch`: the history that a cursor given at join belongs to.
+    `after_read`: how many reads had begun when it was added; only a later one can serve it.
     """
 
     id: int
@@ -34,6 +37,7 @@ class Binding:
     position: int | None
     asked_epoch: str | None
     sent: int = 0
+    after_read: int = 0
     admitted: bool = False
 
     def takes(self, schema: str, table: str, op: str) -> bool:
@@ -54,6 +58,7 @@ class Channel:
         "_join_ref",
         "_prefix",
         "_ref",
+        "_resyncs",
         "_send",
         "_serializer",
         "bindings",
@@ -73,7 +78,8 @@ class Channel:
         self._serializer = serializer
         self._send = send
         self._prefix = serializer.changes_prefix(join.topic)
-        self._echo: list[Payload] = []
+        self._echo: list[msgspec.Raw] = []
+        self._resyncs: list[tuple[str, int, str]] = []
         # Serializer 1.0.0 has no join_ref; there the join's ref is one.
         self._join_ref = join.ref if join.join_ref is None else join.join_ref
         self._ref = join.ref
@@ -84,10 +90,10 @@ class Channel:
         self.joined = False
         self.open = True
 
-    def bind(self, binding: Binding, echo: Payload) -> None:
-        """Add a binding, which the join's answer names with its id and the client's own object."""
+    def bind(self, binding: Binding, echo: str) -> None:
+        """Add a binding; the join's answer gives the client's own object back, with its id."""
         self.bindings.append(binding)
-        self._echo.append({**echo, "id": binding.id})
+        self._echo.append(msgspec.Raw(f'{echo[:-1]},"id":{binding.id}}}'.encode()))
 
     def confirm(self, feed_seq: int | None, epoch: str | None) -> None:
         """Answer the join; where there are bindings, `system` says from where they are served."""
@@ -96,10 +102,16 @@ class Channel:
         self._echo = []
         if self.bindings:
             self._system("postgres_changes", "Subscribed to PostgreSQL", feed_seq, epoch)
+        for lost in self._resyncs:
+            self._system("resync", *lost)
+        self._resyncs = []
 
     def resync(self, message: str, feed_seq: int, epoch: str) -> None:
         """Say that the cursor cannot be served: read everything anew, changes follow feed_seq."""
-        self._system("resync", message, feed_seq, epoch)
+        if self.joined:
+            self._system("resync", message, feed_seq, epoch)
+        else:
+            self._resyncs.append((message, feed_seq, epoch))
 
     def changes(self, ids: Sequence[int], data: str) -> None:
         """Send one change; `data` is JSON text."""

@@ -12,6 +12,7 @@ import msgspec
 
 from db.feed import Change
 from gateway.catalog import Catalog
+from gateway.filters import Filter
 from gateway.protocol import dumps
 
 _decode: msgspec.json.Decoder[dict[str, Any]] = msgspec.json.Decoder(
@@ -31,12 +32,16 @@ class ChangeFrame:
         self._data = ""
         self._prev = -1
 
-    @property
-    def row(self) -> Mapping[str, Any]:
-        """The row that filters look at: the new one, or the old one of a DELETE."""
+    def passes(self, condition: Filter | None) -> bool:
+        """Whether the filter lets the change through: its new row, or the old one of a DELETE."""
+        if condition is None:
+            return True
         if self._row is None:
-            self._row = _decode.decode(self.change.record or self.change.old or "{}")
-        return self._row
+            try:
+                self._row = _decode.decode(self.change.record or self.change.old or "{}")
+            except RecursionError:
+                return True  # a document nested a thousand deep: rather one too many than one lost
+        return condition.matches(self._row)
 
     def data(self, prev: int) -> str:
         """JSON: {schema, table, commit_timestamp, type, columns, record, old_record, errors}."""

@@ -13,6 +13,9 @@ from gateway.catalog import Catalog
 from gateway.channel import Binding, Channel
 from gateway.frames import ChangeFrame
 
+TABLE_CHANGED = 4004
+MAX_SEQ_DIGITS = 19  # of a bigint; whoever may connect may NOTIFY, and int() refuses thousands
+
 
 class Hub:
     """All subscriptions of a gateway. `on_due` is called when someone has become due."""
@@ -21,8 +24,9 @@ class Hub:
         self._on_due = on_due
         self._feeds: dict[str, list[Binding]] = {}
         self._due: dict[str, None] = {}  # in the order in which they became due
+        self._reads = 0
         self._epoch: UUID | None = None
-        self.catalog = Catalog()
+        self.catalog: Catalog | None = None
         self.delivered = 0
 
     # --- who is there
@@ -30,6 +34,7 @@ class Hub:
     def add(self, channel: Channel) -> None:
         """Register a channel's bindings, then mark their users as due: what is read next counts."""
         for binding in channel.bindings:
+            binding.after_read = self._reads
             self._feeds.setdefault(binding.user, []).append(binding)
             self.mark(binding.user)
 
@@ -68,19 +73,25 @@ class Hub:
         self._due = dict.fromkeys(self._feeds)
         self._on_due()
 
-    def ring(self, payload: str) -> None:
-        """A NOTIFY on `sonnette`: `<user>:<seq>,...`; anything unreadable means everybody."""
+    def ring(self, payload: str) -> bool:
+        """A NOTIFY on `sonnette`: `<user>:<seq>,...`. False: unreadable, it may mean anybody."""
+        if payload.startswith("~"):
+            return True  # a canary, which is nobody's ring
         for item in payload.split(","):
             user, colon, seq = item.partition(":")
-            if not colon or not seq.isdecimal():
-                self.mark_all()
-                return
+            if not colon or not seq.isdecimal() or len(seq) > MAX_SEQ_DIGITS:
+                return False
             bindings = self._feeds.get(user)
             if bindings and any(b.position is None or b.position < int(seq) for b in bindings):
                 self.mark(user)
+        return True
 
     def take_due(self, most: int) -> dict[str, int]:
-        """Up to `most` due users with the position to read after; they are due no longer."""
+        """Up to `most` due users with the position to read after; they are due no longer.
+
+        Begins a read: `deliver` gives its pages to those who were there by now.
+        """
+        self._reads += 1
         taken: dict[str, int] = {}
         while self._due and len(taken) < most:
             user = next(iter(self._due))
@@ -120,15 +131,27 @@ class Hub:
                 for binding in bindings:
                     binding.asked_epoch = "void"
                     binding.admitted = False
+            self.mark_all()
         self._epoch = epoch
+
+    def set_catalog(self, catalog: Catalog) -> None:
+        """What can be subscribed to from now on. Whose table is another one now must join anew."""
+        before, self.catalog = self.catalog, catalog
+        if before is None or before == catalog:
+            return
+        everyone = [one for bindings in self._feeds.values() for one in bindings]
+        for channel in {one.channel: None for one in everyone if not _fits(one, catalog)}:
+            self.remove(channel)
+            channel.fail(TABLE_CHANGED, "A subscribed table has changed; join again")
 
     def deliver(self, page: Page) -> None:
         """Send a page's changes to the user's bindings, each those that it is behind of."""
         bindings = self._feeds.get(page.user)
-        if bindings is None or self._epoch is None:
+        if bindings is None or self._epoch is None or self.catalog is None:
             return
-        # A binding that joined during the read, behind where it began, waits for the next one.
-        served = [one for one in bindings if one.position is None or one.position >= page.after]
+        # Who joined during the read waits for the next one: this page may be older than a cursor
+        # that another process gave out, and would call it lost.
+        served = [one for one in bindings if one.after_read < self._reads]
         self._admit(served, page, wire_epoch(self._epoch, page.user))
         ready = [one for one in served if one.channel.joined]
         for change in page.changes:
@@ -143,8 +166,8 @@ class Hub:
             if binding.position is None or binding.position >= change.seq:
                 continue
             binding.position = change.seq
-            if binding.takes(change.schema, change.table, change.op) and (
-                binding.filter is None or binding.filter.matches(frame.row)
+            if binding.takes(change.schema, change.table, change.op) and frame.passes(
+                binding.filter
             ):
                 groups.setdefault((binding.channel, binding.sent), []).append(binding.id)
                 binding.sent = change.seq
@@ -168,15 +191,22 @@ class Hub:
             binding.admitted = True
         for channel in {one.channel: None for one in bindings}:
             if not channel.joined and all(one.admitted for one in channel.bindings):
-                channel.confirm(page.last_seq, epoch)
+                # Over several users (service_role) there is no one number to name.
+                alone = all(one.user == page.user for one in channel.bindings)
+                channel.confirm(*(page.last_seq, epoch) if alone else (None, None))
         for channel, reason in lost.items():
-            if channel.joined:
-                channel.resync(reason, page.last_seq, epoch)
+            channel.resync(reason, page.last_seq, epoch)
 
     @staticmethod
     def _after(bindings: list[Binding]) -> int:
         """From where the user's feed is read; a binding that begins now needs no history."""
         return min((b.position for b in bindings if b.position is not None), default=LIVE_ONLY)
+
+
+def _fits(binding: Binding, catalog: Catalog) -> bool:
+    """Whether the binding still means what it meant when it was made."""
+    tables = catalog.named(binding.schema, binding.table)
+    return bool(tables) and (binding.filter is None or binding.filter.fits(tables[0].columns))
 
 
 def _lost(binding: Binding, page: Page, epoch: str) -> LostCursor | None:

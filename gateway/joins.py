@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from db.feed import LIVE_ONLY
 from gateway.catalog import Catalog, Table
 from gateway.filters import BadFilter, Filter, parse
-from gateway.protocol import Payload
+from gateway.protocol import Payload, dumps
 
 EVENTS = ("INSERT", "UPDATE", "DELETE")
 
@@ -27,9 +27,12 @@ class JoinRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One binding as asked for. `echo` goes back in the reply; `user` is whose feed it reads."""
+    """One binding as asked for. `user` is whose feed it reads.
 
-    echo: Payload
+    `echo`: the client's own object for the reply, JSON text of at least one key.
+    """
+
+    echo: str
     user: str
     event: str
     schema: str
@@ -81,7 +84,7 @@ def _wanted(asked: Payload, user: str | None, catalog: Catalog) -> Wanted:
     condition = _filter(asked, tables)
     reader = user or _named_user(condition, tables[0])
     return Wanted(
-        echo=asked,
+        echo=_echo(asked),
         user=reader,
         event=_event(asked),
         schema=schema,
@@ -143,6 +146,14 @@ def _narrowing(condition: Filter | None, table: Table, reader: str) -> Filter | 
         )
     )
     return Filter(rest) if rest else None
+
+
+def _echo(asked: Payload) -> str:
+    # Encoded here and not in the reply, which the relay sends: an error there would hit everybody.
+    try:
+        return dumps({name: value for name, value in asked.items() if name != "id"})
+    except RecursionError:
+        raise JoinRefused("UnableToSubscribe", "a binding is nested too deeply") from None
 
 
 def _event(asked: Payload) -> str:

@@ -7,7 +7,8 @@ everybody is due again after the next one is open: a lost ring or read costs del
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
+from typing import TypeVar
 
 import structlog
 from psycopg import AsyncConnection
@@ -24,12 +25,30 @@ from gateway.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
+T = TypeVar("T")
+
 USERS_PER_READ = 500
 CHANGES_PER_USER = 100
-READ_LIMIT_S = 10
+READ_LIMIT_S = 5  # a client waits 10 s for the answer to its join
 CATALOG_EVERY_S = 5
 SWEEP_EVERY_S = 60
+ANYBODY_EVERY_S = 1  # any role that can connect can ring for everybody
 FRAMES_PER_TURN = 200  # then the loop lets others run: joins, heartbeats, the listener
+
+
+class Every:
+    """Something to do each `period_s` seconds; `at_s` is when next, on the loop's clock."""
+
+    def __init__(self, period_s: float, at_s: float) -> None:
+        self._period_s = period_s
+        self.at_s = at_s
+
+    def due(self, now_s: float) -> bool:
+        """True once it is time, and then the next time counts."""
+        if now_s < self.at_s:
+            return False
+        self.at_s = now_s + self._period_s
+        return True
 
 
 class Relay:
@@ -40,6 +59,8 @@ class Relay:
         self._metrics = metrics
         self._work = asyncio.Event()
         self._backoff = Backoff(0.1, 3)
+        self._anybody = False  # a ring that could not be read may have been anybody's
+        self._suspects: dict[str, int] = {}
         self.hub = Hub(on_due=self._work.set)
         self.reading = asyncio.Event()
         self.problems: list[str] = ["the database has not been read yet"]
@@ -56,14 +77,15 @@ class Relay:
     def on_ring(self, channel: str, payload: str) -> None:
         """A notification from the listener."""
         self._metrics.rings.inc()
-        self.hub.ring(payload)
+        if not self.hub.ring(payload):
+            self._anybody = True
+            self._work.set()
 
     async def _run_once(self) -> None:
         connection = await connect(self._dsn, application_name="sonnette gateway")
         try:
             with translated():
                 await connection.execute(queries["reader_session"])
-            self.hub.set_epoch(await feed.read_epoch(connection))
             self.hub.mark_all()
             await self._serve(connection)
         finally:
@@ -72,23 +94,25 @@ class Relay:
 
     async def _serve(self, connection: AsyncConnection[TupleRow]) -> None:
         clock = asyncio.get_running_loop().time
-        next_catalog, next_sweep = clock(), clock() + SWEEP_EVERY_S
-        suspects: dict[str, int] = {}
+        catalog_round = Every(CATALOG_EVERY_S, clock())
+        sweep_round = Every(SWEEP_EVERY_S, clock() + SWEEP_EVERY_S)
+        anybody_round = Every(ANYBODY_EVERY_S, clock())
         while True:
-            if clock() >= next_catalog:
-                await self._look_at_catalog(connection)
-                next_catalog = clock() + CATALOG_EVERY_S
+            if catalog_round.due(clock()):
+                await self._limited(self._look_around(connection))
                 self.reading.set()
                 self._backoff.reset()
-                self._count_lost(suspects)
-                suspects = {}
-            if clock() >= next_sweep:
-                suspects = await self._sweep(connection)
-                next_sweep = clock() + SWEEP_EVERY_S
+                self._count_lost()
+            if sweep_round.due(clock()):
+                await self._limited(self._sweep(connection))
+            if self._anybody and anybody_round.due(clock()):
+                self._anybody = False
+                self.hub.mark_all()
             if self.hub.anyone_due:
                 await self._turn(connection)
             else:
-                await self._wait(next_catalog - clock())
+                others_s = anybody_round.at_s if self._anybody else catalog_round.at_s
+                await self._wait(min(others_s, catalog_round.at_s) - clock())
 
     async def _wait(self, at_most_s: float) -> None:
         self._work.clear()
@@ -97,6 +121,14 @@ class Relay:
                 await self._work.wait()
         except TimeoutError:
             return
+
+    @staticmethod
+    async def _limited(reading: Awaitable[T]) -> T:
+        try:
+            async with asyncio.timeout(READ_LIMIT_S):
+                return await reading
+        except TimeoutError:
+            raise DatabaseUnavailable(f"no answer to a read in {READ_LIMIT_S} s") from None
 
     async def _turn(self, connection: AsyncConnection[TupleRow]) -> None:
         """One read for all who are due, and the delivery of what it found."""
@@ -118,17 +150,15 @@ class Relay:
         self, connection: AsyncConnection[TupleRow], due: Mapping[str, int]
     ) -> list[feed.Page]:
         with self._metrics.read_seconds.time():
-            try:
-                async with asyncio.timeout(READ_LIMIT_S):
-                    return await feed.read(connection, due, CHANGES_PER_USER)
-            except TimeoutError:
-                raise DatabaseUnavailable(f"no answer to a read in {READ_LIMIT_S} s") from None
+            return await self._limited(feed.read(connection, due, CHANGES_PER_USER))
 
-    async def _look_at_catalog(self, connection: AsyncConnection[TupleRow]) -> None:
+    async def _look_around(self, connection: AsyncConnection[TupleRow]) -> None:
+        """Which history and which tables there are, and whether their triggers are in place."""
+        self.hub.set_epoch(await feed.read_epoch(connection))
         with translated():
             tables = await (await connection.execute(queries["watched_tables"])).fetchall()
             wrong = await (await connection.execute(queries["unwatched"])).fetchall()
-        self.hub.catalog = catalog.build(tables)
+        self.hub.set_catalog(catalog.build(tables))
         problems = [str(row[0]) for row in wrong]
         for problem in problems:
             if problem not in self.problems:
@@ -136,20 +166,21 @@ class Relay:
         self.problems = problems
         self._metrics.users.set(self.hub.users)
 
-    async def _sweep(self, connection: AsyncConnection[TupleRow]) -> dict[str, int]:
-        """Users whose feed has moved past what they were served, with where they are."""
+    async def _sweep(self, connection: AsyncConnection[TupleRow]) -> None:
+        """Suspect the users whose feed has moved past what they were served."""
         known = self.hub.positions()
         with translated():
             behind = await connection.execute(
                 queries["feeds_behind"],
                 {"user_ids": list(known), "positions": list(known.values())},
             )
-            return {row[0]: known[row[0]] for row in await behind.fetchall()}
+            self._suspects = {row[0]: known[row[0]] for row in await behind.fetchall()}
 
-    def _count_lost(self, suspects: Mapping[str, int]) -> None:
+    def _count_lost(self) -> None:
         """A suspect who has not moved since the sweep had no ring, not even a late one."""
-        now = self.hub.positions()
-        lost = [user for user, position in suspects.items() if now.get(user) == position]
+        now = self.hub.positions() if self._suspects else {}
+        lost = [user for user, position in self._suspects.items() if now.get(user) == position]
+        self._suspects = {}
         self._metrics.lost_rings.inc(len(lost))
         self.hub.put_back(lost)
 
@@ -159,4 +190,6 @@ class Relay:
         if self.problems != [problem]:
             log.warning("the feeds cannot be read", reason=str(error))
         self.problems = [problem]
-        self.hub.refuse_waiting("Unable to reach the database; try again")
+        self.hub.refuse_waiting(
+            "UnableToConnectToProject: the database cannot be reached; try again"
+        )

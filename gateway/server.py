@@ -6,17 +6,18 @@ back from a refused handshake; only what can be no client of ours gets an HTTP e
 """
 
 import asyncio
+import contextlib
+import logging
 import socket
 from datetime import UTC, datetime
 from http import HTTPStatus
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 import structlog
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
-from gateway.expiry import Expiries
 from gateway.health import Health
 from gateway.hub import Hub
 from gateway.metrics import Metrics
@@ -30,9 +31,11 @@ from process.tokens import Verifier
 log = structlog.get_logger(__name__)
 
 PATHS = frozenset({"/realtime/v1/websocket", "/socket/websocket"})
+HANDLER_FAILED = "connection handler failed"  # how websockets reports a mistake of ours
 LOOK_EVERY_S = 1.0
 OPEN_LIMIT_S = 10
 CLOSE_LIMIT_S = 5
+LAST_LIMIT_S = 2  # for those who have connected and not yet asked for anything
 
 
 class GatewayServer:
@@ -47,8 +50,7 @@ class GatewayServer:
         self._metrics = metrics
         self._settings = settings
         self._limits = Limits(settings.max_channels, settings.max_bindings)
-        self._expiries = Expiries()
-        self._sockets: dict[ServerConnection, Socket] = {}
+        self._clients: dict[ServerConnection, tuple[Socket, Session]] = {}
 
     async def run(self, listening: socket.socket, stop: asyncio.Event) -> None:
         """Serve until `stop` is set; then accept no more, close with 1012, and return."""
@@ -63,6 +65,7 @@ class GatewayServer:
             close_timeout=CLOSE_LIMIT_S,
             max_size=self._settings.max_frame_bytes,
             server_header=None,
+            logger=_websockets_log(),
         )
         async with asyncio.TaskGroup() as tasks:
             looking = tasks.create_task(self._look_after())
@@ -71,11 +74,11 @@ class GatewayServer:
             looking.cancel()
 
     def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
-        url = urlsplit(request.path)
-        health = self._health.respond(connection, url.path)
+        path = request.path.partition("?")[0]
+        health = self._health.respond(connection, path)
         if health is not None:
             return health
-        if url.path not in PATHS:
+        if path not in PATHS:
             return connection.respond(HTTPStatus.NOT_FOUND, "there is no such path\n")
         if _serializer(request) is None:
             return connection.respond(HTTPStatus.FORBIDDEN, "")
@@ -92,12 +95,11 @@ class GatewayServer:
             chosen,
             client.send,
             self._hub,
-            self._expiries,
             self._verifier,
             self._limits,
             request.headers.get("x-api-key") or _parameter(request, "apikey"),
         )
-        self._sockets[connection] = client
+        self._clients[connection] = client, session
         self._metrics.sockets.inc()
         try:
             async for data in connection:
@@ -106,7 +108,7 @@ class GatewayServer:
         except ConnectionClosed:
             pass
         finally:
-            del self._sockets[connection]
+            del self._clients[connection]
             self._metrics.sockets.dec()
             session.close()
 
@@ -124,8 +126,9 @@ class GatewayServer:
         clock = asyncio.get_running_loop().time
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
-            self._expiries.run(datetime.now(UTC))
-            for place, client in enumerate(list(self._sockets.values())):
+            now_s = datetime.now(UTC).timestamp()
+            for place, (client, session) in enumerate(list(self._clients.values())):
+                session.expire(now_s)
                 await client.look(clock())
                 if place % 500 == 499:
                     await asyncio.sleep(0)
@@ -133,15 +136,16 @@ class GatewayServer:
     async def _drain(self, server: Server) -> None:
         """Accept no more; tell everybody to come back (1012, "service restart"); cut who hangs."""
         server.close(close_connections=False)
-        connections = list(self._sockets)
+        connections = list(self._clients)
         log.info("draining", sockets=len(connections))
         closing = [asyncio.ensure_future(one.close(1012, "restart")) for one in connections]
         if closing:
             await asyncio.wait(closing, timeout=CLOSE_LIMIT_S)
-        for connection, client in list(self._sockets.items()):
-            if connection in self._sockets:
-                client.cut("drain")
-        await server.wait_closed()
+        for client, _session in self._clients.values():
+            client.cut("drain")
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_LIMIT_S):
+                await server.wait_closed()
 
 
 def _serializer(request: Request) -> Serializer | None:
@@ -149,5 +153,15 @@ def _serializer(request: Request) -> Serializer | None:
 
 
 def _parameter(request: Request, name: str) -> str | None:
-    values = parse_qs(urlsplit(request.path).query).get(name)
+    values = parse_qs(request.path.partition("?")[2]).get(name)
     return values[0] if values else None
+
+
+def _websockets_log() -> logging.Logger:
+    """websockets' own log without failed handshakes: their errors quote the request, its key too.
+
+    And there are many of them, because each probe that only opens a port is one.
+    """
+    found = logging.getLogger("websockets.gateway")
+    found.filters = [lambda record: not record.exc_info or record.msg == HANDLER_FAILED]
+    return found

@@ -7,9 +7,7 @@ Pure: frames go out through `send`, subscriptions to the hub, time comes in as `
 from dataclasses import dataclass
 from datetime import datetime
 
-from gateway.catalog import Catalog
 from gateway.channel import TOPIC_PREFIX, Binding, Channel, Send
-from gateway.expiry import Expiries
 from gateway.hub import Hub
 from gateway.joins import JoinRefused, Wanted, bindings_of, token_of
 from gateway.protocol import PHOENIX, Message, Serializer
@@ -32,7 +30,6 @@ class Session:
 
     __slots__ = (
         "_apikey",
-        "_expiries",
         "_hub",
         "_last_id",
         "_limits",
@@ -47,7 +44,6 @@ class Session:
         serializer: Serializer,
         send: Send,
         hub: Hub,
-        expiries: Expiries,
         verifier: Verifier,
         limits: Limits,
         apikey: str | None,
@@ -55,7 +51,6 @@ class Session:
         self._serializer = serializer
         self._send = send
         self._hub = hub
-        self._expiries = expiries
         self._verifier = verifier
         self._limits = limits
         self._apikey = apikey
@@ -89,10 +84,16 @@ class Session:
             self._hub.remove(channel)
         self.channels.clear()
 
-    def expire(self, channel: Channel, now: datetime) -> None:
-        """The channel's token has run out; a client that has a newer one joins again with it."""
-        if channel.expires_at <= now.timestamp():
-            self._fail(channel, TOKEN_EXPIRED, "Token has expired")
+    def expire(self, now_s: float) -> None:
+        """Fail the channels whose token has run out; `now_s` is in seconds since 1970.
+
+        A client that has a newer token joins again with it. Called for every socket each second:
+        that costs less than a timer for each channel, and nothing of a closed one is kept.
+        """
+        for channel in [one for one in self.channels.values() if one.expires_at <= now_s]:
+            if channel.open:
+                channel.fail(TOKEN_EXPIRED, "Token has expired")
+            self._drop(channel)
 
     def _join(self, message: Message, now: datetime) -> None:
         # A second join replaces the first silently: PyPI realtime takes any phx_close as its own.
@@ -101,11 +102,9 @@ class Session:
         try:
             self._check_topic(message.topic)
             identity = self._identity(message, now)
-            channel.user = str(identity.user_id) if identity.user_id else None
+            channel.user = _user(identity)
             channel.expires_at = identity.expires_at.timestamp()
-            wanted = bindings_of(
-                message.payload, channel.user, self._catalog, self._limits.max_bindings
-            )
+            wanted = self._wanted(message, channel)
         except (JoinRefused, TokenRefused) as refused:
             channel.refuse(_reason(refused))
             return
@@ -121,7 +120,6 @@ class Session:
             )  # fmt: skip
             channel.bind(binding, one.echo)
         self._hub.add(channel)
-        self._expiries.watch(self, channel)
         if not wanted:
             channel.confirm(None, None)
 
@@ -140,31 +138,41 @@ class Session:
         if channel is None or token is None:
             return
         try:
-            identity = self._verifier.verify(token, now)
-        except TokenRefused as refused:
-            self._fail(channel, TOKEN_REFUSED, refused.reason)
+            identity = self._verified(token, now)
+        except (JoinRefused, TokenRefused) as refused:
+            self._fail(channel, TOKEN_REFUSED, _reason(refused))
             return
-        if channel.user != (str(identity.user_id) if identity.user_id else None):
-            self._fail(channel, TOKEN_REFUSED, "The token is another user's")
+        if channel.user != _user(identity):
+            self._fail(channel, TOKEN_REFUSED, "Unauthorized: the token is another user's")
             return
         channel.expires_at = identity.expires_at.timestamp()
-        self._expiries.watch(self, channel)
 
     def _identity(self, message: Message, now: datetime) -> Identity:
-        token = token_of(message.payload) or self._apikey
+        # The same rule for both: a publishable key, sb_..., is no token of ours.
+        token = token_of(message.payload) or token_of({"access_token": self._apikey})
         if token is None:
             raise JoinRefused("Unauthorized", "no token; put the user's into the join")
+        return self._verified(token, now)
+
+    def _verified(self, token: str, now: datetime) -> Identity:
         identity = self._verifier.verify(token, now)
         if identity.role == "anon":
+            # As service_role it has no user, and must never be taken for it.
             raise JoinRefused(
                 "Unauthorized", "an anon key joins nothing; put the user's token into the join"
             )
         return identity
 
+    def _wanted(self, message: Message, channel: Channel) -> list[Wanted]:
+        catalog = self._hub.catalog
+        if catalog is None:
+            raise JoinRefused("RealtimeRestarting", "the database has not been read yet; try again")
+        return bindings_of(message.payload, channel.user, catalog, self._limits.max_bindings)
+
     def _check_topic(self, topic: str) -> None:
         if not topic.removeprefix(TOPIC_PREFIX) or not topic.startswith(TOPIC_PREFIX):
             raise JoinRefused("TopicNameRequired", "a topic is written realtime:<name>")
-        if len(self.channels) >= self._limits.max_channels:
+        if sum(one.open for one in self.channels.values()) >= self._limits.max_channels:
             raise JoinRefused("ChannelRateLimitReached", "Too many channels")
 
     def _fail(self, channel: Channel, code: int, reason: str) -> None:
@@ -182,10 +190,6 @@ class Session:
         # The hub refuses a join that cannot be served now; such a channel was never there.
         return channel if channel is not None and channel.open else None
 
-    @property
-    def _catalog(self) -> Catalog:
-        return self._hub.catalog
-
     def _reply(self, message: Message, status: str, response: dict[str, str]) -> None:
         payload = {"status": status, "response": response}
         self._send(
@@ -193,6 +197,10 @@ class Session:
                 message.join_ref, message.ref, message.topic, "phx_reply", payload
             )
         )
+
+
+def _user(identity: Identity) -> str | None:
+    return str(identity.user_id) if identity.user_id else None
 
 
 def _reason(refused: JoinRefused | TokenRefused) -> str:

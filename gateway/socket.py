@@ -1,8 +1,8 @@
 """One WebSocket as the gateway holds it: frames out without waiting, and an end to those who hang.
 
 Frames are written at once and never awaited, so that no client can slow another down. What a client
-does not read collects in its own bounded buffer; a full one, or one that stays unread for ten
-seconds, ends that socket. Its cursor lets it resume.
+does not read collects in its own bounded buffer; a full one, or one of which nothing is read for
+ten seconds, ends that socket. Its cursor lets it resume.
 """
 
 import asyncio
@@ -25,7 +25,7 @@ class Socket:
     """A client's connection. Times are of the loop's clock, in seconds."""
 
     __slots__ = ("_connection", "_max_buffer_bytes", "_metrics", "_pinged_at", "_stuck_since",
-                 "last_heard_at")  # fmt: skip
+                 "_unread", "last_heard_at")  # fmt: skip
 
     def __init__(
         self, connection: ServerConnection, max_buffer_bytes: int, metrics: Metrics, now_s: float
@@ -35,14 +35,22 @@ class Socket:
         self._metrics = metrics
         self._pinged_at = now_s
         self._stuck_since: float | None = None
+        self._unread = 0  # bytes in the buffer when it was last looked at
         self.last_heard_at = now_s
 
     def send(self, frame: str) -> None:
-        """Write a frame; cut the socket if its buffer is full."""
-        broadcast((self._connection,), frame)
-        self._metrics.frames_out.inc()
-        if self._unread_bytes() > self._max_buffer_bytes:
+        """Write a frame; cut the socket if its buffer is full already.
+
+        One frame always fits, however large: or its client would be cut again at each resume.
+        """
+        if self._connection.transport.is_closing():
+            return
+        if self._still_unread() > self._max_buffer_bytes:
             self.cut("buffer full")
+            return
+        broadcast((self._connection,), frame)
+        self._unread = self._unread_bytes()
+        self._metrics.frames_out.inc()
 
     def cut(self, reason: str) -> None:
         """End the connection at once: a client that does not read would not see a close frame."""
@@ -55,7 +63,7 @@ class Socket:
 
     async def look(self, now_s: float) -> None:
         """The regular look: cut who hangs, ping who has been silent."""
-        if self._unread_bytes() == 0:
+        if self._still_unread() == 0:
             self._stuck_since = None
         elif self._stuck_since is None:
             self._stuck_since = now_s
@@ -78,6 +86,13 @@ class Socket:
     def _ponged(self, pong: asyncio.Future[float]) -> None:
         if not pong.cancelled() and pong.exception() is None:
             self.last_heard_at = pong.get_loop().time()
+
+    def _still_unread(self) -> int:
+        """Bytes in the buffer. Fewer than before: the client reads, if slowly, and is not stuck."""
+        before, self._unread = self._unread, self._unread_bytes()
+        if self._unread < before:
+            self._stuck_since = None
+        return self._unread
 
     def _unread_bytes(self) -> int:
         return self._connection.transport.get_write_buffer_size()
