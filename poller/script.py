@@ -41,7 +41,8 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How a call fails: an error word, an HTTP status, a page of HTML, or no answer for a time.
 
-    `applied`: the call first takes effect, and only its answer is lost.
+    `applied`: the call first takes effect, and only its answer is lost. `timeout_s` alone: it takes
+    effect, and its own answer comes that late.
     """
 
     error: Words | None = None
@@ -50,6 +51,10 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeout_s: Annotated[float, msgspec.Meta(ge=0, le=120)] | None = None
     retry_after_s: Annotated[int, msgspec.Meta(ge=0, le=86_400)] | None = None
     applied: bool = False
+
+    @property
+    def only_slow(self) -> bool:
+        return self.error is None and self.http_status is None and not self.html
 
 
 class Script(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,7 +111,7 @@ def _script(
 
 def _fault(fields: dict[str, object]) -> Fault:
     fault = _take(Fault, fields)
-    if not (fault.error or fault.http_status or fault.html or fault.timeout_s is not None):
+    if fault.only_slow and fault.timeout_s is None:
         raise ScriptError("a failing call needs error, http_status, html or timeout_s")
     return fault
 

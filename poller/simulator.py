@@ -85,9 +85,10 @@ class Simulator:
         fault = self._provider.fault_for(action, self._service(params))
         if fault is None:
             return _as_provider(self._answer(params))
-        if fault.applied:
-            self._answer(params)
-        return await _failing(fault)
+        answer = self._answer(params) if fault.applied or fault.only_slow else ""
+        if fault.timeout_s is not None:
+            await asyncio.sleep(fault.timeout_s)
+        return _as_provider(answer) if fault.only_slow else _failing(fault)
 
     def _answer(self, params: Mapping[str, str]) -> str:
         return simulated_api.answer(self._provider, params, self._clock())
@@ -159,9 +160,7 @@ async def _too_long(_request: Request, _error: Exception) -> Response:
     return _problem(413, f"the body is over {MAX_BODY_BYTES} bytes")
 
 
-async def _failing(fault: Fault) -> Response:
-    if fault.timeout_s is not None:
-        await asyncio.sleep(fault.timeout_s)
+def _failing(fault: Fault) -> Response:
     status = fault.http_status or 200
     body = fault.error if fault.error is not None else HTML.format(f"{status} Out of order")
     return _as_provider(body, status, fault.retry_after_s)

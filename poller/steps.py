@@ -113,6 +113,8 @@ def word(answer: Answer) -> str:
     """An answer as one word for logs and sonnette.work."""
     if isinstance(answer, Refused | AccountRefused | Unexpected | NoAnswer):
         return answer.word
+    if isinstance(answer, Found):
+        return "not_listed"
     return type(answer).__name__
 
 

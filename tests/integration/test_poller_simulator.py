@@ -148,6 +148,11 @@ async def test_no_answer_may_come_for_a_time(web: httpx.AsyncClient) -> None:
         await web.get(API, params={"api_key": "demo", "action": "getBalance"}, timeout=0.2)
 
 
+async def test_a_slow_answer_is_the_real_one(web: httpx.AsyncClient) -> None:
+    await web.post("/sim/script", json={"action": "getBalance", "timeout_s": 0.05})
+    assert (await ask(web, "getBalance")).text == "ACCESS_BALANCE:1000000.00"
+
+
 @pytest.mark.parametrize(
     ("script", "sentence"),
     [
