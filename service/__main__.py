@@ -41,25 +41,15 @@ async def serve_until(stop: asyncio.Event, settings: Settings) -> None:
     )
     async with database.opened(dsn) as db:
         await db.check()
-        parts = Parts(
-            settings=settings,
-            database=db,
-            callers=Callers(Verifier(secret), _now),
-            doorbell=doorbell,
-            slots=Slots(),
-            resources=Resources(metrics),
-            clock=_now,
-        )
+        callers = Callers(Verifier(secret), _now)
+        parts = Parts(settings, db, callers, doorbell, Slots(), Resources(metrics), _now)
         health = Health(db, listener, parts.slots, metrics)
         app = application(parts, secret, health.routes())
         async with asyncio.TaskGroup() as tasks:
-            background = [
-                tasks.create_task(listener.run()),
-                tasks.create_task(_end_waits(stop, doorbell)),
-            ]
-            await http.serve(
-                app, settings.service_listen, setting="SONNETTE_SERVICE_LISTEN", stop=stop
-            )
+            beside = [listener.run(), _end_waits(stop, doorbell)]
+            background = [tasks.create_task(work) for work in beside]
+            where = settings.service_listen
+            await http.serve(app, where, setting="SONNETTE_SERVICE_LISTEN", stop=stop)
             for task in background:
                 task.cancel()
 
