@@ -137,6 +137,25 @@ async def test_without_its_database_it_answers_503_and_comes_back_by_itself(
     assert (await alice.get("/v1/me")).status_code == 200
 
 
+async def test_a_purchase_stands_although_the_database_is_lost_while_its_answer_waits(
+    alice: httpx.AsyncClient, shop: Market, database: Database
+) -> None:
+    number = {"service_code": SERVICE, "country_code": COUNTRY}
+    buying = asyncio.create_task(
+        alice.post("/v1/activations", json=number, headers={"Prefer": "wait=2"})
+    )
+    await eventually(lambda: is_bought(shop))
+    async with away(database):
+        answer = await asyncio.wait_for(buying, 20)
+    assert (answer.status_code, answer.json()["status"]) == (202, "requested")
+    assert "sonnette-feed-seq" in answer.headers
+
+
+async def is_bought(shop: Market) -> bool:
+    cursor = await shop.operator.execute("select from public.activations")
+    return await cursor.fetchone() is not None
+
+
 async def is_ready(client: httpx.AsyncClient) -> bool:
     return (await client.get("/readyz")).status_code == 200
 
