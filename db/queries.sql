@@ -17,7 +17,6 @@ left join lateral (
     order by n.seq
     limit %(most)s
 ) c on true
-order by due.user_id, c.seq
 
 -- name: feeds_behind
 -- The sweep: which of these users' feeds have moved past what was delivered.
@@ -27,8 +26,13 @@ join sonnette.feeds f on f.user_id = known.user_id
 where f.last_seq <> known.position
 
 -- name: reader_session
--- For the connection that reads feeds: small statements, planned once, and none over the limit.
-select set_config('statement_timeout', '10s', false), set_config('jit', 'off', false)
+-- For the connection that reads feeds: small statements, planned once (planning costs more than
+-- reading), always along the indexes (else a long feed is read and sorted whole for its next
+-- hundred changes), and none over the limit.
+select set_config('statement_timeout', '10s', false), set_config('jit', 'off', false),
+       set_config('plan_cache_mode', 'force_generic_plan', false),
+       set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false),
+       set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false)
 
 -- name: epoch
 select id from sonnette.epoch
@@ -96,9 +100,13 @@ select current_setting('server_version')
 -- service --------------------------------------------------------------------------------------
 
 -- name: service_session
--- A statement that waits this long waits for a lock that someone forgot.
+-- A statement that waits this long waits for a lock that someone forgot. Plans as in
+-- reader_session: the service reads feeds, too, and whatever else it reads has its index.
 select set_config('statement_timeout', '5s', false), set_config('timezone', 'UTC', false),
-       set_config('jit', 'off', false)
+       set_config('jit', 'off', false),
+       set_config('plan_cache_mode', 'force_generic_plan', false),
+       set_config('enable_seqscan', 'off', false), set_config('enable_bitmapscan', 'off', false),
+       set_config('enable_hashjoin', 'off', false), set_config('enable_mergejoin', 'off', false)
 
 -- name: one_snapshot
 set transaction isolation level repeatable read, read only
