@@ -6,6 +6,7 @@ variable's name ("must be ..."). Parsers of secrets never repeat what they were 
 
 import ipaddress
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,13 +56,32 @@ def _ipv6(text: str) -> str:
 def database_url(text: str) -> str:
     """A libpq connection string, URL or key=value; checked for form, not connected to."""
     try:
-        conninfo_to_dict(text)
-    except ProgrammingError:
+        parts = conninfo_to_dict(text)
+        _check_each(parts.get("port"), _check_port)
+        _check_each(parts.get("host"), _check_host)
+    except (ProgrammingError, ValueError):
         # libpq's own words may quote the password back.
         raise ValueError(
             "is not a connection string; write it as postgresql://user:password@host:5432/name"
         ) from None
     return text
+
+
+def _check_each(written: object, check: Callable[[str], None]) -> None:
+    """Several hosts are written with commas; an empty one means the default."""
+    for one in str(written or "").split(","):
+        if one:
+            check(one)
+
+
+def _check_port(text: str) -> None:
+    # libpq looks at it only when it connects, which would be tried for ever.
+    if not re.fullmatch(r"[0-9]{1,5}", text) or not 1 <= int(text) <= 65535:
+        raise ValueError(text)
+
+
+def _check_host(text: str) -> None:
+    text.encode("idna")  # as the resolver will; UnicodeError is a ValueError
 
 
 def without_password(dsn: str) -> str:
