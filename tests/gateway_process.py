@@ -50,6 +50,21 @@ class GatewayProcess:
         self._launch()
         await eventually(self._is_ready, START_LIMIT_S)
 
+    async def start_unready(self) -> None:
+        """Start it and wait until it answers at all: it has something to wait for itself."""
+        self._launch()
+        await eventually(self._is_up, START_LIMIT_S)
+
+    async def problems(self) -> list[str]:
+        """What /readyz says is wrong; nothing where it is ready."""
+        async with httpx.AsyncClient() as client:
+            answer = await client.get(f"{self.url}/readyz")
+        said = answer.json()
+        ready = answer.status_code == httpx.codes.OK
+        assert (said["ready"], said["problems"] == []) == (ready, ready)
+        assert ready or answer.status_code == httpx.codes.SERVICE_UNAVAILABLE
+        return [str(problem) for problem in said["problems"]]
+
     def kill(self) -> None:
         """kill -9."""
         process = self._running
@@ -87,14 +102,24 @@ class GatewayProcess:
         assert self._process is not None, "the gateway was never started"
         return self._process
 
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._running.pid
+
     async def _is_ready(self) -> bool:
+        return await self._status("/readyz") == httpx.codes.OK
+
+    async def _is_up(self) -> bool:
+        return await self._status("/livez") == httpx.codes.OK
+
+    async def _status(self, path: str) -> int | None:
         assert self.running, f"the gateway ended at once: {self.logged()}"
         async with httpx.AsyncClient() as client:
             try:
-                answer = await client.get(f"{self.url}/readyz")
+                return (await client.get(f"{self.url}{path}")).status_code
             except httpx.TransportError:
-                return False
-        return answer.status_code == httpx.codes.OK
+                return None
 
 
 @asynccontextmanager
