@@ -118,7 +118,7 @@ async def test_a_row_that_somebody_holds_is_left_out_at_once(desk: Desk) -> None
     async with await psycopg.AsyncConnection.connect(desk.database.dsn()) as operator:
         await operator.execute("select from activations where id = %s for update", (held.id,))
         saved = await save(desk.session, [Outcome(held, (SMS,)), Outcome(other, (SMS,))])
-    assert (saved.saved, saved.held) == ({other.id}, {held.id})
+    assert (saved.saved, saved.held, saved.refused) == ({other.id}, {held.id}, [])
     assert await desk.status(held) == "pending"
 
 
@@ -134,7 +134,7 @@ async def test_an_outcome_for_a_row_that_changed_meanwhile_writes_its_news_alone
     saved = await save(
         desk.session,
         [
-            Outcome(over, (Ended("completed"),), look_at=NOW + timedelta(hours=1)),
+            Outcome(over, (Ended("timeout"),), look_at=NOW + timedelta(hours=1)),
             Outcome(news, (SMS,), look_at=NOW + timedelta(hours=1)),
         ],
     )

@@ -1,0 +1,204 @@
+"""Questions under way: bounded, told to the account's patience, and no number found by two."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from uuid import UUID
+
+from db.backoff import Backoff
+from db.errors import DatabaseUnavailable
+from poller.asking import MAX_PURCHASES, MAX_QUESTIONS, Asker
+from poller.patience import Patience
+from poller.providers.answers import (
+    AccountRefused,
+    ActiveAnswer,
+    ActiveList,
+    ActiveRow,
+    Balance,
+    BalanceAnswer,
+    Bought,
+    BuyAnswer,
+    Cancelled,
+    NoAnswer,
+    PriceList,
+    PricesAnswer,
+    SetAnswer,
+    StatusAnswer,
+    Waiting,
+)
+from poller.providers.base import Order
+from poller.steps import Buy, Check, FindLost, Found
+from poller.store import DatabaseClock
+from poller.work import Row
+
+NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
+ORDER = Order("a-reference", "wa", "6", None, None)
+ROW = Row(
+    id=UUID(int=1),
+    status="requested",
+    order_id=None,
+    service_code="wa",
+    country_code="6",
+    operator=None,
+    price=Decimal("0.50"),
+    charged=False,
+    created_at=NOW,
+    updated_at=NOW,
+    expires_at=None,
+)
+
+
+def listed(order_id: str, service: str = "wa", country: str = "6") -> ActiveRow:
+    return ActiveRow(order_id, "6281234567", service, country)
+
+
+@dataclass
+class Slow:
+    """A provider that answers when `go` is set, and says how many questions wait for it."""
+
+    active: ActiveAnswer = field(default_factory=lambda: ActiveList((listed("9"),)))
+    bought: BuyAnswer = field(default_factory=lambda: Bought("9", "6281234567"))
+    status: StatusAnswer = field(default_factory=Waiting)
+    go: asyncio.Event = field(default_factory=asyncio.Event)
+    waiting: int = 0
+
+    async def _wait(self) -> None:
+        self.waiting += 1
+        await self.go.wait()
+        self.waiting -= 1
+
+    async def buy(self, order: Order) -> BuyAnswer:
+        await self._wait()
+        return self.bought
+
+    async def check_many(self) -> ActiveAnswer:
+        return self.active
+
+    async def check(self, order_id: str) -> StatusAnswer:
+        await self._wait()
+        return self.status
+
+    async def cancel(self, order_id: str) -> SetAnswer:
+        return Cancelled()
+
+    async def finish(self, order_id: str) -> SetAnswer:
+        return Cancelled()
+
+    async def another_sms(self, order_id: str) -> SetAnswer:
+        return Cancelled()
+
+    async def balance(self) -> BalanceAnswer:
+        return Balance(Decimal(1))
+
+    async def prices(self) -> PricesAnswer:
+        return PriceList(())
+
+
+@dataclass
+class Known:
+    """What the database knows; `during` happens while it is asked."""
+
+    orders: set[str] = field(default_factory=set)
+    during: asyncio.Event | None = None
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    away: bool = False
+
+    async def __call__(self, order_ids: Sequence[str]) -> set[str]:
+        if self.away:
+            raise DatabaseUnavailable("it is away")
+        found = self.orders & set(order_ids)
+        self.asked.set()
+        if self.during is not None:
+            await self.during.wait()
+        return found
+
+
+def asker(provider: Slow, known: Known | None = None) -> tuple[Asker, Patience]:
+    patience = Patience(Backoff(1, 30, random.Random(1)))
+    return Asker(provider, DatabaseClock(), patience, known or Known()), patience
+
+
+async def settled() -> None:
+    """Let every task run as far as it can."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def test_purchases_and_questions_are_bounded_apart() -> None:
+    provider = Slow()
+    asks, _ = asker(provider)
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(50):
+            tasks.create_task(asks.ask(Buy(ORDER)))
+        await settled()
+        assert provider.waiting == MAX_PURCHASES
+        for _ in range(50):
+            tasks.create_task(asks.ask(Check("9")))
+        await settled()
+        assert provider.waiting == MAX_PURCHASES + MAX_QUESTIONS
+        provider.go.set()
+    assert provider.waiting == 0
+
+
+async def test_the_account_s_patience_hears_every_answer() -> None:
+    provider = Slow(status=AccountRefused("BANNED"))
+    provider.go.set()
+    asks, patience = asker(provider)
+    await asks.ask(Check("9"))
+    assert patience.trouble == "BANNED"
+
+
+async def test_a_number_that_nobody_has_is_found_once() -> None:
+    asks, _ = asker(Slow())
+    assert await asks.ask(FindLost(ROW)) == Found(listed("9"))
+    assert await asks.ask(FindLost(ROW)) == Found(None)
+
+
+async def test_a_number_that_an_activation_has_is_not_lost() -> None:
+    asks, _ = asker(Slow(), Known({"9"}))
+    assert await asks.ask(FindLost(ROW)) == Found(None)
+
+
+async def test_only_a_number_of_that_service_and_country_is_it() -> None:
+    over = replace(listed("3"), alive=False)
+    rows = (listed("1", service="tg"), listed("2", country="0"), over, listed("9"))
+    asks, _ = asker(Slow(ActiveList(rows)))
+    assert await asks.ask(FindLost(ROW)) == Found(listed("9"))
+
+
+async def test_a_number_whose_purchase_is_under_way_is_not_lost() -> None:
+    provider = Slow()
+    asks, _ = asker(provider)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(asks.ask(Buy(ORDER)))
+        await settled()
+        finding = tasks.create_task(asks.ask(FindLost(ROW)))
+        await settled()
+        assert not finding.done(), "its answer may be that number"
+        provider.go.set()
+    assert finding.result() == Found(None)
+
+
+async def test_a_number_that_is_written_while_the_database_is_asked_is_not_lost() -> None:
+    provider, known = Slow(), Known(during=asyncio.Event())
+    provider.go.set()
+    asks, _ = asker(provider, known)
+    await asks.ask(Buy(ORDER))
+    async with asyncio.TaskGroup() as tasks:
+        finding = tasks.create_task(asks.ask(FindLost(ROW)))
+        await known.asked.wait()
+        asks.claimed.discard("9")  # its COMMIT, after what the database was asked had been read
+        assert known.during is not None
+        known.during.set()
+    assert finding.result() == Found(None)
+
+
+async def test_without_list_or_database_nothing_is_claimed() -> None:
+    asks, _ = asker(Slow(NoAnswer("timeout")))
+    assert await asks.ask(FindLost(ROW)) == NoAnswer("timeout")
+    asks, _ = asker(Slow(), Known(away=True))
+    assert await asks.ask(FindLost(ROW)) == NoAnswer("no_database")
+    assert asks.claimed == set()
