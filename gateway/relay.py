@@ -8,6 +8,7 @@ everybody is due again after the next one is open: a lost ring or read costs del
 
 import asyncio
 from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass
 from typing import TypeVar
 
 import structlog
@@ -30,10 +31,22 @@ T = TypeVar("T")
 USERS_PER_READ = 500
 CHANGES_PER_USER = 100
 READ_LIMIT_S = 5  # a client waits 10 s for the answer to its join
-CATALOG_EVERY_S = 5
-SWEEP_EVERY_S = 60
-ANYBODY_EVERY_S = 1  # any role that can connect can ring for everybody
 FRAMES_PER_TURN = 200  # then the loop lets others run: joins, heartbeats, the listener
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often the loop does its rounds, in seconds.
+
+    `anybody_s`: how often at most a ring may mean everybody; any role that can connect can ring.
+    """
+
+    catalog_s: float = 5
+    sweep_s: float = 60
+    anybody_s: float = 1
+
+
+USUAL = Pace()
 
 
 class Every:
@@ -54,9 +67,10 @@ class Every:
 class Relay:
     """Reads for `hub`. `reading` is the fact that it does; `problems` says what is wrong."""
 
-    def __init__(self, dsn: str, metrics: Metrics) -> None:
+    def __init__(self, dsn: str, metrics: Metrics, pace: Pace = USUAL) -> None:
         self._dsn = dsn
         self._metrics = metrics
+        self._pace = pace
         self._work = asyncio.Event()
         self._backoff = Backoff(0.1, 3)
         self._anybody = False  # a ring that could not be read may have been anybody's
@@ -94,9 +108,9 @@ class Relay:
 
     async def _serve(self, connection: AsyncConnection[TupleRow]) -> None:
         clock = asyncio.get_running_loop().time
-        catalog_round = Every(CATALOG_EVERY_S, clock())
-        sweep_round = Every(SWEEP_EVERY_S, clock() + SWEEP_EVERY_S)
-        anybody_round = Every(ANYBODY_EVERY_S, clock())
+        catalog_round = Every(self._pace.catalog_s, clock())
+        sweep_round = Every(self._pace.sweep_s, clock() + self._pace.sweep_s)
+        anybody_round = Every(self._pace.anybody_s, clock())
         while True:
             if catalog_round.due(clock()):
                 await self._limited(self._look_around(connection))

@@ -1,0 +1,140 @@
+"""One socket of the gateway's over real TCP, its clock in the test's hand: who is cut, and when."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.server import ServerConnection, serve
+
+from gateway.metrics import Metrics
+from gateway.socket import Socket
+from tests.facts import eventually
+
+FRAME = "x" * 50_000
+MAX_BUFFER_BYTES = 100_000
+
+
+@dataclass
+class Pair:
+    """Both ends of one connection, and the server's as a Socket that was opened at 0 s."""
+
+    server: ServerConnection
+    client: ClientConnection
+    socket: Socket
+    metrics: Metrics
+
+    def freeze(self) -> None:
+        """The client stops reading, and the system's own buffers are filled."""
+        self.client.transport.pause_reading()
+        while self.unread() == 0:
+            self.socket.send(FRAME)
+
+    def unread(self) -> int:
+        """Bytes that wait in the server's buffer."""
+        return self.server.transport.get_write_buffer_size()
+
+    def is_cut(self) -> bool:
+        """Whether the server has given the connection up."""
+        return self.server.transport.is_closing()
+
+    def cuts(self, reason: str) -> float:
+        """How often a socket was cut for that reason."""
+        found = self.metrics.registry.get_sample_value(
+            "sonnette_gateway_sockets_cut_total", {"reason": reason}
+        )
+        return found or 0
+
+
+@asynccontextmanager
+async def pair() -> AsyncIterator[Pair]:
+    """A client that is connected for the length of a block."""
+    arrived: asyncio.Queue[ServerConnection] = asyncio.Queue()
+
+    async def handle(connection: ServerConnection) -> None:
+        await arrived.put(connection)
+        await connection.wait_closed()
+
+    async with (
+        serve(handle, "127.0.0.1", 0, compression=None, ping_interval=None) as server,
+        connect(
+            f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}",
+            compression=None, ping_interval=None, max_queue=None, close_timeout=1,
+        ) as client,
+    ):  # fmt: skip
+        accepted, metrics = await arrived.get(), Metrics()
+        socket = Socket(accepted, MAX_BUFFER_BYTES, metrics, 0)
+        yield Pair(accepted, client, socket, metrics)
+        client.transport.abort()
+
+
+async def test_who_reads_nothing_for_ten_seconds_is_cut() -> None:
+    async with pair() as one:
+        one.freeze()
+        await one.socket.look(5)
+        await one.socket.look(14.9)
+        assert not one.is_cut()
+        await one.socket.look(15)
+        assert one.is_cut()
+        assert one.cuts("not reading") == 1
+        one.socket.send(FRAME)
+        await one.socket.look(30)
+        assert one.cuts("not reading") == 1
+
+
+async def test_who_reads_slowly_is_not_cut() -> None:
+    async with pair() as one:
+        one.freeze()
+        await one.socket.look(0)
+        one.socket.send(FRAME)
+        before = one.unread()
+        one.client.transport.resume_reading()
+        await eventually(lambda: one.unread() < before)
+        one.client.transport.pause_reading()
+        one.freeze()  # it has read, and its buffer is not empty at any look
+        for now_s in (10, 19.9):
+            await one.socket.look(now_s)
+            assert not one.is_cut()
+        await one.socket.look(20)
+        assert one.is_cut()
+
+
+async def test_a_full_buffer_ends_the_socket_at_the_next_frame() -> None:
+    async with pair() as one:
+        one.freeze()
+        while one.unread() <= MAX_BUFFER_BYTES:
+            one.socket.send(FRAME)
+        assert not one.is_cut()
+        one.socket.send(FRAME)
+        assert one.is_cut()
+        assert one.cuts("buffer full") == 1
+        unread = one.unread()
+        one.socket.send(FRAME)
+        assert one.unread() <= unread, "nothing is written to who was cut"
+
+
+async def test_who_is_silent_is_pinged_and_the_answer_counts_as_life() -> None:
+    async with pair() as one:
+        await one.socket.look(19.9)
+        await one.socket.look(20)
+        await eventually(lambda: one.socket.last_heard_at > 20)  # the loop's own clock
+
+
+async def test_who_does_not_answer_for_a_minute_is_cut() -> None:
+    async with pair() as one:
+        one.client.transport.pause_reading()
+        for now_s in (20, 40, 59.9):
+            await one.socket.look(now_s)
+            assert not one.is_cut()
+        await one.socket.look(60)
+        assert one.is_cut()
+        assert one.cuts("silent") == 1
+
+
+async def test_who_says_something_is_not_silent() -> None:
+    async with pair() as one:
+        one.client.transport.pause_reading()
+        one.socket.last_heard_at = 50
+        await one.socket.look(109)
+        assert not one.is_cut()
