@@ -6,7 +6,7 @@ part of the history is gone, and `lost_cursor` says which.
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 from uuid import UUID
@@ -75,11 +75,16 @@ async def read(
         cursor = connection.cursor(binary=True)
         await cursor.execute(
             queries["feed_after"],
-            {"user_ids": list(due), "after": list(due.values()), "most": most},
+            {"user_ids": _array(due), "after": _array(due.values()), "most": most},
             prepare=True,
         )
         rows = await cursor.fetchall()
     return _pages(rows, due, most)
+
+
+def _array(items: Iterable[object]) -> str:
+    """A Postgres array of uuids or integers as text: psycopg takes 40 us to look into a list."""
+    return "{" + ",".join(map(str, items)) + "}"
 
 
 def _pages(rows: list[TupleRow], due: Mapping[str, int], most: int) -> list[Page]:
