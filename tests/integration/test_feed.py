@@ -280,7 +280,7 @@ async def test_nobody_else_can_log_into_a_feed(cargo: Connection) -> None:
     await cargo.execute("grant usage on schema sonnette to mallory")
     await cargo.execute("set role mallory")
     try:
-        await cargo.execute("create table forged (like cargo)")
+        await cargo.execute("create table forged (id int, owner uuid, note text, extra json)")
         with pytest.raises(psycopg.errors.InsufficientPrivilege, match="log_insert_public_cargo"):
             await cargo.execute(
                 "create trigger forge after insert on forged referencing new table as new_rows"
