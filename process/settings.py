@@ -37,9 +37,10 @@ class SettingsError(SonnetteError):
 class Settings:
     """What an administrator can choose. Sizes in bytes, times in the unit of their name.
 
-    `home` is where `run` keeps data and secrets. `providers` is a TOML file of provider accounts.
-    `max_buffer_bytes` is per socket, `max_channels` per socket, `max_bindings` per channel. `demo`
-    is set by `sonnette run` alone: the service then renews tokens.
+    `home` is where `run` keeps data and secrets. `jwks_url` is where an issuer of tokens publishes
+    its keys. `providers` is a TOML file of provider accounts. `max_buffer_bytes` is per socket,
+    `max_channels` per socket, `max_bindings` per channel. `demo` is set by `sonnette run` alone:
+    the service then renews tokens.
     """
 
     home: Path
@@ -49,6 +50,7 @@ class Settings:
     simulator_listen: Address = SIMULATOR_LISTEN
     poller_listen: Address = POLLER_LISTEN
     jwt_secret: str | None = field(default=None, repr=False)
+    jwks_url: str | None = field(default=None, repr=False)
     providers: Path | None = None
     pg_bindir: Path | None = None
     currency: str = "USD"
@@ -77,6 +79,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         simulator_listen=read("simulator_listen", values.address, SIMULATOR_LISTEN),
         poller_listen=read("poller_listen", values.address, POLLER_LISTEN),
         jwt_secret=read("jwt_secret", values.jwt_secret, None),
+        jwks_url=read("jwks_url", values.jwks_url, None),
         providers=read("providers", values.folder, None),
         pg_bindir=read("pg_bindir", values.folder, None),
         currency=read("currency", values.currency, Settings.currency),
@@ -177,6 +180,8 @@ def _shown(name: str, settings: Settings) -> str:
         return "not set"
     if name == "jwt_secret":
         return "***"
+    if name == "jwks_url":
+        return values.without_query(str(value))
     if name == "database_url":
         return values.without_password(str(value))
     return ",".join(value) if isinstance(value, tuple) else str(value)

@@ -1,8 +1,8 @@
-"""Who a JWT speaks for: verified by Sonnette's own secret, refused in the words that clients know.
+"""Who a JWT speaks for: verified by our secret or by a published key, or refused with a reason.
 
-Pure: `now` is an argument and nothing is fetched. Two steps, so that other keys can be added: the
-signature gives trusted bytes, the claims give an Identity. The reasons are those of the Supabase
-Realtime protocol, which its clients show to their users; no reason ever repeats the token.
+Pure: `now` is an argument and nothing is fetched; where a key might have to be, UnknownKey says so.
+Two steps: the signature gives trusted bytes, the claims give an Identity. The reasons are those of
+the Supabase Realtime protocol, which its clients show to their users; none repeats the token.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,8 @@ from uuid import UUID
 import jwt
 import msgspec
 
+from process.keys import ALGORITHMS, KeyRing, PublicKey
+from process.revocations import Revocations
 from process.values import MIN_SECRET_BYTES
 
 ALGORITHM = "HS256"
@@ -25,6 +27,10 @@ NOT_YET_VALID = "Token is not valid yet"
 SUBJECT_INVALID = "Field `sub` must be a uuid in JWT"
 MALFORMED = "The token provided is not a valid JWT"
 SIGNATURE_INVALID = "Failed to validate JWT signature"
+KEY_UNKNOWN = "Failed to generate JWT signer: no published key has the `kid` of this JWT"
+KEYS_AWAY = "Failed to generate JWT signer: the keys cannot be fetched now; try again"
+REVOKED = "Token has been revoked"
+REVOCATIONS_AWAY = "the revocations have not been read yet; try again"
 
 
 class TokenRefused(Exception):
@@ -36,35 +42,83 @@ class TokenRefused(Exception):
         self.code = code
 
 
-@dataclass(frozen=True)
+class CannotVerify(TokenRefused):
+    """What proves or disproves the token is not known here yet; later it may be."""
+
+
+class UnknownKey(Exception):
+    """The token names a key that may have been published since: fetch, and verify again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
-    """Who speaks, and until when. `user_id` is None for the roles `anon` and `service_role`."""
+    """Who speaks, and until when. `user_id` is None for the roles `anon` and `service_role`.
+
+    `issued_at` is None where the token does not say.
+    """
 
     user_id: UUID | None
     role: str
     expires_at: datetime
+    issued_at: datetime | None
 
 
 class Verifier:
-    """Verifies HS256 tokens signed by `secret`, which has at least 32 bytes (RFC 7518 3.2)."""
+    """Verifies tokens by what is given: HS256 by `secret`, RS256, ES256 and EdDSA by `ring`.
 
-    def __init__(self, secret: str) -> None:
-        self._key = _key(secret)
-        # Only this algorithm exists for the verifier: `alg: none` finds nobody to accept it.
-        self._jws = jwt.PyJWS(algorithms=[ALGORITHM])
+    `secret` has at least 32 bytes (RFC 7518 3.2). Without `revocations` none are looked at.
+    """
+
+    def __init__(
+        self,
+        secret: str | None,
+        ring: KeyRing | None = None,
+        revocations: Revocations | None = None,
+    ) -> None:
+        self._secret = None if secret is None else _key(secret)
+        self._ring = ring
+        self._revocations = revocations
+        # No other algorithm exists for the verifier: `alg: none` finds nobody to accept it.
+        self._jws = jwt.PyJWS(algorithms=[ALGORITHM, *ALGORITHMS])
 
     def verify(self, token: str, now: datetime) -> Identity:
-        """The identity that `token` proves at `now` (aware), or TokenRefused."""
-        return _identity(_claims(self._signed_payload(token)), now)
+        """The identity that `token` proves at `now` (aware); TokenRefused or UnknownKey."""
+        identity = _identity(_claims(self._signed_payload(token, now)), now)
+        if self._revocations is not None and identity.user_id is not None:
+            if not self._revocations.known:
+                raise CannotVerify(REVOCATIONS_AWAY, "RealtimeRestarting")
+            if self.revoked(str(identity.user_id), identity.issued_at):
+                raise TokenRefused(REVOKED)
+        return identity
 
-    def _signed_payload(self, token: str) -> bytes:
+    def revoked(self, user_id: str | None, issued_at: datetime | None) -> bool:
+        """Whether a token that was good has been taken back since. Without a user none can be."""
+        if self._revocations is None or user_id is None:
+            return False
+        return self._revocations.cover(user_id, issued_at)
+
+    def _signed_payload(self, token: str, now: datetime) -> bytes:
         try:
-            payload: bytes = self._jws.decode(token, self._key, algorithms=[ALGORITHM])
-        except (jwt.InvalidSignatureError, jwt.InvalidAlgorithmError):
-            raise TokenRefused(SIGNATURE_INVALID, "JwtSignatureError") from None
+            header = self._jws.get_unverified_header(token)
+            key, algorithm = self._key_for(header.get("alg"), header.get("kid"), now)
+            payload: bytes = self._jws.decode(token, key, algorithms=[algorithm])
+        except jwt.InvalidSignatureError:
+            raise _forged() from None
         except (jwt.InvalidTokenError, UnicodeEncodeError):
             raise TokenRefused(MALFORMED, "MalformedJWT") from None
         return payload
+
+    def _key_for(
+        self, algorithm: object, kid: str | None, now: datetime
+    ) -> tuple[bytes | jwt.PyJWK, str]:
+        """The key, and the one algorithm that it verifies: never the token's own choice of both."""
+        if algorithm == ALGORITHM and self._secret is not None:
+            return self._secret, ALGORITHM
+        if algorithm in ALGORITHMS and self._ring is not None and kid is not None:
+            found = _published(self._ring, kid, now)
+            if found.algorithm == algorithm:
+                return found.key, found.algorithm
+        raise _forged()
 
 
 def mint(
@@ -83,6 +137,22 @@ class _Claims(msgspec.Struct):
     role: object = None
     exp: object = None
     nbf: object = None
+    iat: object = None
+
+
+def _published(ring: KeyRing, kid: str, now: datetime) -> PublicKey:
+    found = ring.find(kid)
+    if found is not None:
+        return found
+    if ring.may_ask(now):
+        raise UnknownKey
+    if not ring.known:
+        raise CannotVerify(KEYS_AWAY, "JwtSignerError")
+    raise TokenRefused(KEY_UNKNOWN, "JwtSignerError")
+
+
+def _forged() -> TokenRefused:
+    return TokenRefused(SIGNATURE_INVALID, "JwtSignatureError")
 
 
 def _key(secret: str) -> bytes:
@@ -109,7 +179,14 @@ def _identity(claims: _Claims, now: datetime) -> Identity:
         early_s = (_numeric_date(claims.nbf) - now).total_seconds()
         if early_s > NOT_BEFORE_LEEWAY_S:
             raise TokenRefused(NOT_YET_VALID)
-    return Identity(_user_id(claims), claims.role, expires_at)
+    return Identity(_user_id(claims), claims.role, expires_at, _issued_at(claims))
+
+
+def _issued_at(claims: _Claims) -> datetime | None:
+    try:
+        return None if claims.iat is None else _numeric_date(claims.iat)
+    except TokenRefused:
+        return None  # only a revocation asks for it, and then refuses what has none
 
 
 def _numeric_date(value: object) -> datetime:

@@ -9,7 +9,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import jwt
 from psycopg import ProgrammingError
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -95,12 +97,47 @@ def without_password(dsn: str) -> str:
 
 
 def jwt_secret(text: str) -> str:
-    """The HS256 secret, at least 32 bytes of UTF-8."""
+    """The HS256 secret, at least 32 bytes of UTF-8, and no key in PEM or SSH's form."""
+    try:
+        jwt.get_algorithm_by_name("HS256").prepare_key(text)
+    except jwt.InvalidKeyError:
+        # Whoever knows a public key could sign with it.
+        raise ValueError(
+            "is no secret but a key; SONNETTE_JWKS_URL names where public keys are"
+        ) from None
     if len(text.encode()) < MIN_SECRET_BYTES:
         raise ValueError(
             f"must be at least {MIN_SECRET_BYTES} bytes; make one with `openssl rand -base64 48`"
         )
     return text
+
+
+def jwks_url(text: str) -> str:
+    """Where an issuer's JWKS is: https, or http on this machine. Its query may hold a key."""
+    try:
+        parts = urlsplit(text)
+        host, _port = parts.hostname or "", parts.port
+    except ValueError:
+        host = ""
+    if not re.fullmatch(rf"{HOST_NAME}|[0-9a-f:]+", host) or "@" in parts.netloc:
+        raise ValueError("is not a URL such as https://auth.example/.well-known/jwks.json")
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
+        raise ValueError("must begin with https://; http:// is for this machine's 127.0.0.1 alone")
+    return text
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a URL's host is this machine itself."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def without_query(url: str) -> str:
+    """The same URL, fit to be shown."""
+    where, mark, _ = url.partition("?")
+    return f"{where}?***" if mark else where
 
 
 def folder(text: str) -> Path:

@@ -27,7 +27,7 @@ def forged() -> str:
 
 def unsigned() -> str:
     claims = {"sub": str(ALICE), "role": "authenticated", "exp": now_s() + 60}
-    return jwt.encode(claims, None, algorithm="none")
+    return jwt.encode(claims, "", algorithm="none")
 
 
 @pytest.mark.parametrize("vsn", ["1.0.0", "2.0.0"])

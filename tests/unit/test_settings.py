@@ -45,6 +45,7 @@ def test_each_setting_is_read_from_its_own_variable() -> None:
             "SONNETTE_SIMULATOR_LISTEN": "localhost:82",
             "SONNETTE_POLLER_LISTEN": "127.0.0.2:83",
             "SONNETTE_JWT_SECRET": SECRET,
+            "SONNETTE_JWKS_URL": "https://auth.example/.well-known/jwks.json",
             "SONNETTE_PROVIDERS": "/etc/sonnette/providers.toml",
             "SONNETTE_PG_BINDIR": "/usr/lib/postgresql/15/bin",
             "SONNETTE_CURRENCY": "EUR",
@@ -65,6 +66,7 @@ def test_each_setting_is_read_from_its_own_variable() -> None:
     assert settings.simulator_listen == Address("localhost", 82)
     assert settings.poller_listen == Address("127.0.0.2", 83)
     assert settings.jwt_secret == SECRET
+    assert settings.jwks_url == "https://auth.example/.well-known/jwks.json"
     assert settings.providers == Path("/etc/sonnette/providers.toml")
     assert settings.pg_bindir == Path("/usr/lib/postgresql/15/bin")
     assert settings.currency == "EUR"
@@ -125,6 +127,51 @@ def test_a_short_secret_is_refused_and_not_repeated() -> None:
     assert "hunter2" not in said
 
 
+@pytest.mark.parametrize(
+    "key", ["-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----\n", "ssh-rsa " + "A" * 99]
+)
+def test_a_key_that_anybody_may_know_is_no_secret(key: str) -> None:
+    said = refusal(SONNETTE_JWT_SECRET=key)
+    assert said.startswith("SONNETTE_JWT_SECRET is no secret but a key; SONNETTE_JWKS_URL names")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://auth.example/keys",
+        "https://auth.example:8443/keys?apikey=hunter2",
+        "https://10.0.0.1/keys",
+        "http://127.0.0.1:9999/keys",
+        "http://[::1]:9999/keys",
+        "http://localhost/keys",
+    ],
+)
+def test_published_keys_come_by_https_or_from_this_machine(url: str) -> None:
+    assert load({"SONNETTE_JWKS_URL": url}).jwks_url == url
+
+
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("http://auth.example/keys", "must begin with https://"),
+        ("http://10.0.0.1/keys", "must begin with https://"),
+        ("http://localhost.example/keys", "must begin with https://"),
+        ("file://localhost/etc/passwd", "must begin with https://"),
+        ("auth.example/keys", "is not a URL such as https://auth.example/"),
+        ("/etc/passwd", "is not a URL such as"),
+        ("https://", "is not a URL such as"),
+        ("https://auth.example:port/keys", "is not a URL such as"),
+        ("https://[::1/keys", "is not a URL such as"),
+        ("https://user:hunter2@auth.example/keys", "is not a URL such as"),
+        ("https://auth example/keys", "is not a URL such as"),
+    ],
+)
+def test_a_url_of_keys_that_cannot_be_is_refused_and_not_repeated(url: str, sentence: str) -> None:
+    said = refusal(SONNETTE_JWKS_URL=url)
+    assert said.startswith(f"SONNETTE_JWKS_URL {sentence}")
+    assert "hunter2" not in said
+
+
 def test_a_malformed_database_url_is_refused_and_its_password_not_repeated() -> None:
     said = refusal(DATABASE_URL="postgresql://sonnette:hunter2@[db/name")
     assert said.startswith("DATABASE_URL is not a connection string")
@@ -180,6 +227,7 @@ def test_describe_lists_every_setting_and_redacts() -> None:
         {
             "DATABASE_URL": "postgresql://sonnette:hunter2@db:5433/name?sslpassword=hunter3",
             "SONNETTE_JWT_SECRET": SECRET,
+            "SONNETTE_JWKS_URL": "https://auth.example/keys?apikey=hunter2",
             "SONNETTE_CORS_ORIGINS": "https://a.example,https://b.example",
         }
     )
@@ -188,6 +236,7 @@ def test_describe_lists_every_setting_and_redacts() -> None:
     assert listed["SONNETTE_CURRENCY"] == ("USD", "default")
     assert listed["SONNETTE_PROVIDERS"] == ("not set", "default")
     assert listed["SONNETTE_CORS_ORIGINS"][0] == "https://a.example,https://b.example"
+    assert listed["SONNETTE_JWKS_URL"][0] == "https://auth.example/keys?***"
     shown = listed["DATABASE_URL"][0]
     assert "host=db" in shown
     assert "port=5433" in shown

@@ -35,7 +35,7 @@ def refusal(token: str, now: datetime = NOW) -> tuple[str, str]:
 def test_a_minted_token_proves_its_user_until_it_expires() -> None:
     token = mint(SECRET, ALICE, NOW, ttl_s=60)
     assert verifier.verify(token, NOW) == Identity(
-        ALICE, "authenticated", NOW + timedelta(seconds=60)
+        ALICE, "authenticated", expires_at=NOW + timedelta(seconds=60), issued_at=NOW
     )
 
 
@@ -74,7 +74,7 @@ def test_a_forged_token_is_refused() -> None:
 
 def test_an_unsigned_token_is_refused() -> None:
     claims = {"sub": str(ALICE), "role": "authenticated", "exp": EXP}
-    unsigned = jwt.encode(claims, None, algorithm="none")
+    unsigned = jwt.encode(claims, "", algorithm="none")
     assert refusal(unsigned) == ("JwtSignatureError", "Failed to validate JWT signature")
     borrowed = unsigned + mint(SECRET, ALICE, NOW).rpartition(".")[2]
     assert refusal(borrowed)[1] == "Failed to validate JWT signature"
