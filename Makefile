@@ -1,30 +1,35 @@
 # Everything that a developer types. `make` alone lists it.
 
 .DEFAULT_GOAL := help
+
+# `make test PYTHON=python3.13` has a venv of its own, .venv-3.13; without PYTHON there is .venv.
+version := import sys; print("%d.%d" % sys.version_info[:2])
+export VENV := $(if $(PYTHON),.venv-$(shell $(PYTHON) -c '$(version)' 2>/dev/null),.venv)
+
 .PHONY: help run test check bench clean lock venv
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
 
 run: venv ## bring up all of Sonnette on 127.0.0.1, with a Postgres of its own
-	@exec .venv/bin/sonnette run
+	@exec $(VENV)/bin/sonnette run
 
-test: venv ## run every test; what this machine lacks is skipped and listed
+test: venv ## run every test, skip and list what this machine lacks (TIERS=unit: only that tier)
 	@sh tools/test.sh
 
 check: venv ## lint, format, types, imports, SQL, links; writes nothing into the tree
 	@sh tools/check.sh
 
 bench: venv ## measure commit to client, throughput and memory (about 6 minutes; ARGS=--quick: 1)
-	@.venv/bin/python -m bench $(ARGS)
+	@$(VENV)/bin/python -m bench $(ARGS)
 
 clean: ## remove what make made
-	rm -rf .venv sonnette.egg-info build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	rm -rf .venv .venv-* sonnette.egg-info build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	rm -rf .import_linter_cache .grimp_cache tests/interop/node/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 lock: venv ## write requirements.lock anew from pyproject.toml (ARGS=--upgrade: newest of all)
-	@tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT && .venv/bin/python -m venv "$$tools" && \
+	@tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT && $(VENV)/bin/python -m venv "$$tools" && \
 	"$$tools/bin/pip" install --quiet --disable-pip-version-check uv && \
 	"$$tools/bin/uv" pip compile --quiet --universal --generate-hashes --no-emit-index-url \
 		--no-header --extra test --extra check --extra build $(ARGS) \

@@ -16,13 +16,13 @@ check() {
     "$@" || failed="$failed${failed:+, }$title"
 }
 
-bin=.venv/bin
-check lint $bin/ruff check --quiet .
-check format $bin/ruff format --check --quiet .
-check SQL $bin/python -m tools.check_sql
-check links $bin/python -m tools.check_links
-check imports $bin/lint-imports --no-cache
-check types $bin/mypy
+bin=${VENV:-.venv}/bin
+check lint "$bin/ruff" check --quiet .
+check format "$bin/ruff" format --check --quiet .
+check SQL "$bin/python" -m tools.check_sql
+check links "$bin/python" -m tools.check_links
+check imports "$bin/lint-imports" --no-cache
+check types "$bin/mypy"
 
 if [ -n "$failed" ]; then
     echo "failed: $failed"

@@ -193,7 +193,7 @@ def test_service_role_that_names_two_users_gets_nothing_of_the_second() -> None:
 
 def test_a_binding_nested_too_deeply_is_refused_before_anybody_has_to_encode_it() -> None:
     deep: object = 1
-    for _ in range(5000):
+    for _ in range(100_000):
         deep = [deep]
     assert refusal(activations(mine=deep)) == "UnableToSubscribe: a binding is nested too deeply"
 
