@@ -49,6 +49,67 @@ join pg_type t on t.oid = a.atttypid
 group by w.table_schema, w.table_name, w.owner_column
 order by w.table_schema, w.table_name
 
+-- name: subscribable
+-- Each watched table for the gateway: its owner column and, as JSON in the order of the table, its
+-- columns as gateway/columns.py describes them. Types are seen through their domains. What a
+-- collation does is known by provider and locale; their catalog columns differ from version to
+-- version, hence the detour over jsonb. A text order is known only where bytes are UTF-8.
+with recursive beneath (type, base) as (
+    select oid, oid from pg_type where typtype <> 'd'
+    union all
+    select d.oid, b.base from beneath b join pg_type d on d.typbasetype = b.type and d.typtype = 'd'
+),
+here as (
+    select to_jsonb(d) as facts, pg_encoding_to_char(d.encoding) = 'UTF8' as utf8
+    from pg_database d where d.datname = current_database()
+),
+collations as (
+    select c.oid, n.nspname, c.collname, here.utf8,
+           coalesce((to_jsonb(c) ->> 'collisdeterministic')::boolean, true) as deterministic,
+           case c.collprovider when 'd' then coalesce(facts ->> 'datlocprovider', 'c') else c.collprovider::text end
+               as provider,
+           case c.collprovider when 'd' then facts ->> 'datcollate' else to_jsonb(c) ->> 'collcollate' end as ordering,
+           case c.collprovider when 'd' then facts ->> 'datctype' else to_jsonb(c) ->> 'collctype' end as ctype,
+           case c.collprovider when 'd' then facts ->> 'datlocale' else to_jsonb(c) ->> 'colllocale' end as locale
+    from pg_collation c join pg_namespace n on n.oid = c.collnamespace, here
+),
+described as (
+    select oid, json_build_object(
+               'schema', nspname, 'name', collname, 'deterministic', deterministic,
+               'by_code_point', utf8 and (provider = 'b'
+                   or provider = 'c' and lower(ordering) in ('c', 'posix', 'c.utf-8', 'c.utf8')),
+               'case', case
+                   when provider = 'c' and upper(ctype) in ('C', 'POSIX') or provider = 'b' and locale = 'C' then 'ascii'
+                   when utf8 and (provider = 'c' or provider = 'b' and locale = 'C.UTF-8') then 'simple'
+                   else 'other' end) as collation
+    from collations
+)
+select w.table_schema, w.table_name, w.owner_column,
+       json_agg(json_strip_nulls(json_build_object(
+           'name', a.attname, 'type', t.typname, 'base', b.typname, 'kind', b.typtype,
+           'labels', (select json_agg(e.enumlabel order by e.enumsortorder) from pg_enum e where e.enumtypid = b.oid),
+           'collation', d.collation,
+           'key', exists (select from pg_index i
+                          where i.indrelid = c.oid and i.indisprimary and a.attnum = any (i.indkey))))
+           order by a.attnum)::text as columns
+from sonnette.watched w
+join pg_class c on c.oid = to_regclass(quote_ident(w.table_schema) || '.' || quote_ident(w.table_name))
+join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
+join pg_type t on t.oid = a.atttypid
+join beneath on beneath.type = t.oid
+join pg_type b on b.oid = beneath.base
+left join described d on d.oid = a.attcollation
+group by w.table_schema, w.table_name, w.owner_column
+order by w.table_schema, w.table_name
+
+-- name: letters
+-- How single characters change their case in a collation: code points, where they do. The last pair
+-- that Unicode knows is far below the end. {collation} is an identifier.
+select code, ascii(lower(letter)) as lower, ascii(upper(letter)) as upper
+from generate_series(1, 131071) code,
+     lateral (select chr(code) collate {collation} as letter) one
+where code not between 55296 and 57343 and (lower(letter) <> letter or upper(letter) <> letter)
+
 -- name: unwatched
 select sonnette.unwatched()
 

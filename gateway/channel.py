@@ -24,6 +24,7 @@ class Binding:
     `position`: the feed_seq up to which it is served; None until the next read finds "now".
     `sent`: the feed_seq last sent on it, which the next record carries as feed_prev.
     `asked_epoch`: the history that a cursor given at join belongs to.
+    `columns`: what it selects of each row; None: all.
     `after_read`: how many reads had begun when it was added; only a later one can serve it.
     """
 
@@ -36,6 +37,7 @@ class Binding:
     filter: Filter | None
     position: int | None
     asked_epoch: str | None
+    columns: frozenset[str] | None = None
     sent: int = 0
     after_read: int = 0
     admitted: bool = False

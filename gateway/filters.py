@@ -1,8 +1,8 @@
 """Filters of a binding: `status=eq.pending,price=gte.1`. Parsed and typed once, at join.
 
-Pure. Conditions are separated by top-level commas and all must hold; operators are eq, neq, lt,
-lte, gt, gte and in (docs/protocol.md, "Filters"). Values compare as the column's type compares them
-in Postgres; NULL matches nothing. A filter that cannot be used raises `BadFilter` with a sentence.
+Pure. All conditions must hold (docs/protocol.md, "Filters"). Each says what Postgres says of the
+same predicate, NULL included, in time that no client can draw out; a filter of which that cannot be
+promised raises `BadFilter` with a sentence. Grammar: gateway/filter_text.py.
 """
 
 import operator
@@ -10,45 +10,52 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.column_types import Comparable, TypeUnknown, ValueRefused, parser_for, read
+from gateway.column_types import Key, TypeUnknown, ValueRefused, sql_name, type_of
+from gateway.columns import ASCII_LETTERS, Column, Letters
+from gateway.filter_text import BadFilter, Written, conditions, items, unquoted
+from gateway.patterns import Pattern, TooLong, like, regex
 
-MAX_CONDITIONS = 20
-MAX_IN_VALUES = 100
+__all__ = ["BadFilter", "Condition", "Filter", "parse"]
 
+MAX_PATTERNS = 5
+PATTERN_COST = 1000  # at worst, where a plain condition is 1
 
-class BadFilter(Exception):
-    """The filter cannot be used; the sentence says why and is shown to the client."""
+Test = Callable[[Any], bool | None]  # a column's JSON value -> SQL's true, false or NULL
 
-
-_OPERATORS: Mapping[str, Callable[[Any, Any], bool]] = {
-    "eq": operator.eq,
-    "neq": operator.ne,
+_ORDERED: Mapping[str, Callable[[Any, Any], bool]] = {
     "lt": operator.lt,
     "lte": operator.le,
     "gt": operator.gt,
     "gte": operator.ge,
-    "in": lambda found, values: found in values,
 }
+_COMPARED: Mapping[str, Callable[[Any, Any], bool]] = {
+    "eq": operator.eq,
+    "neq": operator.ne,
+    **_ORDERED,
+}
+_PATTERNS = ("like", "ilike", "match", "imatch")
+_OPERATORS = (*_COMPARED, "in", *_PATTERNS[:2], "is", *_PATTERNS[2:], "isdistinct")
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """`column operator value`, the value (for `in`: values) already of the column's type."""
+    """`column operator value`, made ready. `value`: of an `eq`, as the column's type writes it."""
 
-    column: str
+    column: Column
     operator: str
-    value: Comparable | tuple[Comparable, ...]
-    type_name: str
+    negated: bool
+    test: Test
+    value: Key | None = None
 
     def matches(self, row: Mapping[str, object]) -> bool:
-        found = row.get(self.column)
-        if found is None:
-            return False
         try:
-            return _OPERATORS[self.operator](read(self.type_name, found), self.value)
-        except (TypeError, ValueRefused):
+            verdict = self.test(row.get(self.column.name))
+        except TooLong:
+            return True  # rather one too many than one lost
+        except (TypeError, AttributeError, LookupError, ValueError, ValueRefused):
             # The column's type has just changed: the hub has such channels join anew.
             return False
+        return verdict is not None and verdict is not self.negated
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,108 +67,146 @@ class Filter:
     def matches(self, row: Mapping[str, object]) -> bool:
         return all(condition.matches(row) for condition in self.conditions)
 
-    def fits(self, columns: Mapping[str, str]) -> bool:
-        """Whether all its columns are still there, with the types that it was made for."""
-        return all(columns.get(one.column) == one.type_name for one in self.conditions)
+    def fits(self, columns: Mapping[str, Column]) -> bool:
+        """Whether all its columns are still there, and as they were when it was made."""
+        return all(columns.get(one.column.name) == one.column for one in self.conditions)
 
-    def required(self, column: str) -> Comparable | None:
+    def required(self, column: str) -> Key | None:
         """The one value that `column` must equal, if a condition says so."""
         for condition in self.conditions:
-            if condition.column == column and condition.operator == "eq":
-                return condition.value if not isinstance(condition.value, tuple) else None
+            if condition.column.name == column and condition.value is not None:
+                return condition.value
         return None
 
+    @property
+    def cost(self) -> int:
+        """What looking at one row costs, as against one plain condition."""
+        return sum(PATTERN_COST if one.operator in _PATTERNS else 1 for one in self.conditions)
 
-def parse(text: str, columns: Mapping[str, str]) -> Filter:
-    """The filter that `text` says, for a table with `columns` (name -> Postgres type name)."""
+
+def parse(text: str, columns: Mapping[str, Column]) -> Filter:
+    """The filter that `text` says, for a table with these columns."""
     if not text.strip():
         return Filter(())
-    parts = _split(text, before_value="=.")
-    if len(parts) > MAX_CONDITIONS:
-        raise BadFilter(f"too many conditions in a filter. Maximum {MAX_CONDITIONS}")
-    return Filter(tuple(_condition(part.strip(), columns) for part in parts))
+    found = tuple(_condition(written, columns) for written in conditions(text))
+    if sum(one.operator in _PATTERNS for one in found) > MAX_PATTERNS:
+        raise BadFilter(
+            f"too many conditions with like, ilike, match or imatch. Maximum {MAX_PATTERNS}"
+        )
+    return Filter(found)
 
 
-def _condition(text: str, columns: Mapping[str, str]) -> Condition:
-    if not text:
-        raise BadFilter("filter must not contain empty segments (check for extra commas)")
-    column, equals, rest = text.partition("=")
-    name, dot, value = rest.partition(".")
-    if not equals or not dot:
-        raise BadFilter("a filter is written column=operator.value, as in status=eq.pending")
-    if column not in columns:
-        raise BadFilter(f"invalid column for filter {column[:64]}")
-    if name not in _OPERATORS:
+def _condition(written: Written, columns: Mapping[str, Column]) -> Condition:
+    column = columns.get(written.column)
+    if column is None:
+        raise BadFilter(f"invalid column for filter {written.column[:64]}")
+    if written.operator not in _OPERATORS:
         known = ", ".join(_OPERATORS)
         raise BadFilter(
-            f"unknown operator {name[:32]} in the filter on {column}; there are {known}"
+            f"unknown operator {written.operator[:32]} in the filter on {column.name};"
+            f" there are {known}, and not. before any"
         )
-    type_name = columns[column]
-    if name == "in":
-        values = tuple(_value(item, column, type_name) for item in _list(value))
-        return Condition(column, name, values, type_name)
-    return Condition(column, name, _value(_unquoted(value), column, type_name), type_name)
-
-
-def _value(text: str, column: str, type_name: str) -> Comparable:
     try:
-        return parser_for(type_name)(text)
+        test, value = _made(written, column)
     except TypeUnknown:
         raise BadFilter(
-            f"the column {column} is of type {type_name}, by which no filter can be"
+            f"the column {column.name} is of type {column.type}, by which no filter but `is` can be"
         ) from None
     except ValueRefused:
+        kind = "input value for enum" if column.kind == "e" else "input syntax for type"
         raise BadFilter(
-            f"invalid input syntax for type {type_name} in the filter on {column}"
+            f"invalid {kind} {sql_name(column)} in the filter on {column.name}"
         ) from None
+    return Condition(column, written.operator, written.negated, test, value)
 
 
-def _list(text: str) -> list[str]:
-    if not (text.startswith("(") and text.endswith(")")):
-        raise BadFilter("`in` filter value must be wrapped by parentheses")
-    items = [_unquoted(item.strip()) for item in _split(text[1:-1], before_value="")]
-    if len(items) > MAX_IN_VALUES:
-        raise BadFilter(f"too many values for `in` filter. Maximum {MAX_IN_VALUES}")
-    return items
+def _made(written: Written, column: Column) -> tuple[Test, Key | None]:
+    name = written.operator
+    if name == "is":
+        return _is(unquoted(written.value).strip().lower(), column), None
+    if not column.collation.deterministic:
+        raise BadFilter(
+            f"the collation of {column.name} calls texts equal that differ; only `is` can be used"
+        )
+    if name in _PATTERNS:
+        return _pattern(name, unquoted(written.value), column), None
+    if name == "in":
+        return _in(items(written.value), column), None
+    if name == "isdistinct":
+        return _is_distinct(unquoted(written.value), column), None
+    test, value = _compared(name, unquoted(written.value), column)
+    return test, value if name == "eq" and not written.negated else None
 
 
-def _split(text: str, before_value: str) -> list[str]:
-    """Split at commas that stand outside parentheses and outside a value's double quotes.
-
-    `before_value`: the marks that come before a part's value. Only a quote that begins a value
-    opens a string; others are part of the value. In linear time, for the text is a client's.
-    """
-    parts: list[str] = []
-    start = depth = 0
-    marks, fresh, quoted, escaped = before_value, not before_value, False, False
-    for index, char in enumerate(text):
-        if quoted:
-            quoted = escaped or char != '"'
-            escaped = not escaped and char == "\\"
-        elif char == '"' and fresh:
-            quoted, fresh = True, False
-        elif char == "," and depth == 0:
-            parts.append(text[start:index])
-            start, marks, fresh = index + 1, before_value, not before_value
-        elif marks and char == marks[0]:
-            marks = marks[1:]
-            fresh = not marks
-        else:
-            depth = max(0, depth + {"(": 1, ")": -1}.get(char, 0))
-            fresh = char in "(," or (fresh and char == " ")
-    return [*parts, text[start:]]
+def _is(word: str, column: Column) -> Test:
+    if column.kind == "c":
+        raise BadFilter(f"the column {column.name} is of a row type, by which no filter can be")
+    if word not in ("null", "true", "false", "unknown"):
+        raise BadFilter("`is` takes null, true, false or unknown")
+    if word == "null":
+        return lambda found: found is None
+    if column.base != "bool":
+        raise BadFilter(f"`is.{word}` needs a boolean column, which {column.name} is not")
+    wanted = {"true": True, "false": False}.get(word)
+    return lambda found: found is wanted
 
 
-def _unquoted(text: str) -> str:
-    """A value without its PostgREST quotes; as it is where they are malformed."""
-    if len(text) < 2 or not (text.startswith('"') and text.endswith('"')):
-        return text
-    found: list[str] = []
-    escaped = False
-    for char in text[1:-1]:
-        if not escaped and char == '"':
-            return text
-        escaped = not escaped and char == "\\"
-        if not escaped:
-            found.append(char)
-    return text if escaped else "".join(found)
+def _compared(name: str, text: str, column: Column) -> tuple[Test, Key]:
+    kind, compare = type_of(column), _COMPARED[name]
+    if name in _ORDERED and not column.collation.by_code_point:
+        raise BadFilter(
+            f"{column.name} is ordered by the collation {column.collation.name}; {name} needs one"
+            " that orders by code point, as C does"
+        )
+    value = kind.parse(text)
+    return lambda found: None if found is None else compare(kind.read(found), value), value
+
+
+def _in(texts: list[str], column: Column) -> Test:
+    kind = type_of(column)
+    values = frozenset(kind.parse(text) for text in texts)
+    return lambda found: None if found is None else kind.read(found) in values
+
+
+def _is_distinct(text: str, column: Column) -> Test:
+    kind = type_of(column)
+    value = kind.parse(text)
+    return lambda found: found is None or kind.read(found) != value
+
+
+def _pattern(name: str, text: str, column: Column) -> Test:
+    if not column.is_text:
+        raise BadFilter(f"`{name}` needs a text column, which {column.name} is not")
+    pattern = _PATTERN_OF[name](text, column)
+    return lambda found: None if found is None else pattern.found_in(found)
+
+
+def _ilike(text: str, column: Column) -> Pattern:
+    return like(text, _letters("ilike", column))
+
+
+def _match(text: str, column: Column) -> Pattern:
+    known = column.collation.case != "other"
+    return regex(text, _letters("match", column) if known else None, folded=False)
+
+
+def _imatch(text: str, column: Column) -> Pattern:
+    return regex(text, _letters("imatch", column), folded=True)
+
+
+_PATTERN_OF: Mapping[str, Callable[[str, Column], Pattern]] = {
+    "like": lambda text, _column: like(text),
+    "ilike": _ilike,
+    "match": _match,
+    "imatch": _imatch,
+}
+
+
+def _letters(name: str, column: Column) -> Letters:
+    letters = ASCII_LETTERS if column.collation.case == "ascii" else column.letters
+    if letters is None:
+        raise BadFilter(
+            f"`{name}` is not offered on {column.name}: nothing is known here of how its collation"
+            f" {column.collation.name} changes the case of letters"
+        )
+    return letters

@@ -5,7 +5,7 @@ gives each page to `deliver`. A ring, a join, a reconnect and the sweep only mar
 binding has a position of its own; a change goes to the bindings that are behind it, in order.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from uuid import UUID
 
 from db.feed import LIVE_ONLY, LostCursor, Page, lost_cursor, wire_epoch
@@ -14,6 +14,7 @@ from gateway.channel import Binding, Channel
 from gateway.frames import ChangeFrame
 
 TABLE_CHANGED = 4004
+PAUSE_AFTER = 5000  # conditions looked at: some milliseconds
 MAX_SEQ_DIGITS = 19  # of a bigint; whoever may connect may NOTIFY, and int() refuses thousands
 
 
@@ -146,6 +147,11 @@ class Hub:
 
     def deliver(self, page: Page) -> None:
         """Send a page's changes to the user's bindings, each those that it is behind of."""
+        for _pause in self.delivery(page):
+            pass
+
+    def delivery(self, page: Page) -> Iterator[None]:
+        """The same in small steps: between any two of them, sockets may come and go."""
         bindings = self._feeds.get(page.user)
         if bindings is None or self._epoch is None or self.catalog is None:
             return
@@ -155,25 +161,34 @@ class Hub:
         self._admit(served, page, wire_epoch(self._epoch, page.user))
         ready = [one for one in served if one.channel.joined]
         for change in page.changes:
-            self._fan_out(ready, ChangeFrame(change, self.catalog))
-        if not page.complete or len(ready) < len(bindings):
+            yield from self._fan_out(ready, ChangeFrame(change, self.catalog))
+        bindings = self._feeds.get(page.user, [])
+        if bindings and (not page.complete or len(ready) < len(bindings)):
             self.mark(page.user)
 
-    def _fan_out(self, bindings: list[Binding], frame: ChangeFrame) -> None:
+    def _fan_out(self, bindings: list[Binding], frame: ChangeFrame) -> Iterator[None]:
+        """One change to all; a pause wherever clients have asked for a long look at it."""
         change = frame.change
-        groups: dict[tuple[Channel, int], list[int]] = {}
+        groups: dict[tuple[Channel, int, frozenset[str] | None], list[int]] = {}
+        looked_at = 0
         for binding in bindings:
             if binding.position is None or binding.position >= change.seq:
                 continue
             binding.position = change.seq
-            if binding.takes(change.schema, change.table, change.op) and frame.passes(
-                binding.filter
-            ):
-                groups.setdefault((binding.channel, binding.sent), []).append(binding.id)
+            if not binding.takes(change.schema, change.table, change.op):
+                continue
+            looked_at += binding.filter.cost if binding.filter else 1
+            if frame.passes(binding.filter):
+                group = binding.channel, binding.sent, binding.columns
+                groups.setdefault(group, []).append(binding.id)
                 binding.sent = change.seq
-        for (channel, prev), ids in groups.items():
-            channel.changes(ids, frame.data(prev))
-            self.delivered += 1
+            if looked_at >= PAUSE_AFTER:
+                looked_at = 0
+                yield
+        for (channel, prev, columns), ids in groups.items():
+            if channel.open:
+                channel.changes(ids, frame.data(prev, columns))
+                self.delivered += 1
 
     def _admit(self, bindings: list[Binding], page: Page, epoch: str) -> None:
         """Give new bindings their place, answer the joins that are complete, resync the lost."""
@@ -206,7 +221,11 @@ class Hub:
 def _fits(binding: Binding, catalog: Catalog) -> bool:
     """Whether the binding still means what it meant when it was made."""
     tables = catalog.named(binding.schema, binding.table)
-    return bool(tables) and (binding.filter is None or binding.filter.fits(tables[0].columns))
+    if not tables:
+        return False
+    columns = tables[0].columns
+    selected = binding.columns is None or binding.columns <= columns.keys()
+    return selected and (binding.filter is None or binding.filter.fits(columns))
 
 
 def _lost(binding: Binding, page: Page, epoch: str) -> LostCursor | None:

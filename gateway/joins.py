@@ -30,6 +30,7 @@ class Wanted:
     """One binding as asked for. `user` is whose feed it reads.
 
     `echo`: the client's own object for the reply, JSON text of at least one key.
+    `columns`: those that it selects, the primary key among them; None for whole rows.
     """
 
     echo: str
@@ -38,6 +39,7 @@ class Wanted:
     schema: str
     table: str
     filter: Filter | None
+    columns: frozenset[str] | None
     since: int | None
     epoch: str | None
 
@@ -90,6 +92,7 @@ def _wanted(asked: Payload, user: str | None, catalog: Catalog) -> Wanted:
         schema=schema,
         table=table,
         filter=_narrowing(condition, tables[0], reader),
+        columns=_selected(asked, tables),
         since=_since(asked),
         epoch=_epoch(asked),
     )
@@ -124,6 +127,22 @@ def _filter(asked: Payload, tables: list[Table]) -> Filter | None:
         raise JoinRefused("InvalidFilter", str(refused)) from None
 
 
+def _selected(asked: Payload, tables: list[Table]) -> frozenset[str] | None:
+    names = asked.get("select")
+    if names is None or names == []:
+        return None
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise JoinRefused("InvalidSelect", "`select` must be a list of column names")
+    if asked.get("table") in (None, "*") or asked.get("schema") == "*" or len(tables) > 1:
+        raise JoinRefused(
+            "InvalidSelect", "Column selection is not supported for wildcard subscriptions"
+        )
+    for name in names:
+        if name not in tables[0].columns:
+            raise JoinRefused("InvalidSelect", f"invalid column for select {name[:64]}")
+    return tables[0].key | frozenset(names)
+
+
 def _named_user(condition: Filter | None, table: Table) -> str:
     named = condition.required(table.owner_column) if condition else None
     if not isinstance(named, str):
@@ -141,9 +160,7 @@ def _narrowing(condition: Filter | None, table: Table, reader: str) -> Filter | 
     rest = tuple(
         part
         for part in condition.conditions
-        if not (
-            part.column == table.owner_column and part.operator == "eq" and part.value == reader
-        )
+        if not (part.column.name == table.owner_column and part.value == reader)
     )
     return Filter(rest) if rest else None
 

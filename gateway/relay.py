@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import structlog
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, sql
 from psycopg.rows import TupleRow
 
 from db import feed
@@ -21,6 +21,7 @@ from db.connect import connect
 from db.errors import DatabaseUnavailable, SonnetteError, translated
 from db.queries import queries
 from gateway import catalog
+from gateway.columns import Collation, Letters
 from gateway.hub import Hub
 from gateway.metrics import Metrics
 
@@ -75,6 +76,7 @@ class Relay:
         self._backoff = Backoff(0.1, 3)
         self._anybody = False  # a ring that could not be read may have been anybody's
         self._suspects: dict[str, int] = {}
+        self._letters: dict[Collation, Letters] = {}
         self.hub = Hub(on_due=self._work.set)
         self.reading = asyncio.Event()
         self.problems: list[str] = ["the database has not been read yet"]
@@ -100,6 +102,7 @@ class Relay:
         try:
             with translated():
                 await connection.execute(queries["reader_session"])
+            self._letters.clear()  # it may be another server, with other locales
             self.hub.mark_all()
             await self._serve(connection)
         finally:
@@ -155,7 +158,8 @@ class Relay:
         last_pause = self.hub.delivered
         for page in pages:
             self._metrics.changes.inc(len(page.changes))
-            self.hub.deliver(page)
+            for _pause in self.hub.delivery(page):
+                await asyncio.sleep(0)
             if self.hub.delivered - last_pause >= FRAMES_PER_TURN:
                 last_pause = self.hub.delivered
                 await asyncio.sleep(0)
@@ -170,9 +174,11 @@ class Relay:
         """Which history and which tables there are, and whether their triggers are in place."""
         self.hub.set_epoch(await feed.read_epoch(connection))
         with translated():
-            tables = await (await connection.execute(queries["watched_tables"])).fetchall()
+            tables = await (await connection.execute(queries["subscribable"])).fetchall()
             wrong = await (await connection.execute(queries["unwatched"])).fetchall()
-        self.hub.set_catalog(catalog.build(tables))
+        for collation in catalog.foldable(tables) - self._letters.keys():
+            self._letters[collation] = await _letters(connection, collation)
+        self.hub.set_catalog(catalog.build(tables, self._letters))
         problems = [str(row[0]) for row in wrong]
         for problem in problems:
             if problem not in self.problems:
@@ -207,3 +213,15 @@ class Relay:
         self.hub.refuse_waiting(
             "UnableToConnectToProject: the database cannot be reached; try again"
         )
+
+
+async def _letters(connection: AsyncConnection[TupleRow], collation: Collation) -> Letters:
+    """How the collation changes the case of letters, asked once for each connection: 0.1 s."""
+    name = sql.Identifier(collation.schema, collation.name)
+    with translated():
+        cursor = await connection.execute(sql.SQL(queries["letters"]).format(collation=name))
+        rows = await cursor.fetchall()
+    return Letters(
+        {code: lower for code, lower, _ in rows if lower != code},
+        {code: upper for code, _, upper in rows if upper != code},
+    )

@@ -19,12 +19,14 @@ from db.feed import Change
 from gateway.catalog import build
 from gateway.filters import BadFilter, parse
 from gateway.frames import ChangeFrame
+from tests.columns import columns_of
 from tests.fixtures.postgres import Database
 
 COLUMNS = {
     "t": "text", "v": "varchar", "i2": "int2", "i4": "int4", "i8": "int8", "n": "numeric",
     "f": "float8", "b": "bool", "u": "uuid", "tz": "timestamptz", "ts": "timestamp", "d": "date",
 }  # fmt: skip
+PARSED = columns_of(COLUMNS)
 OPERATORS = {"eq": "=", "neq": "<>", "lt": "<", "lte": "<=", "gt": ">", "gte": ">="}
 
 money = st.decimals(-(10**6), 10**6, allow_nan=False, allow_infinity=False, places=3).map(str)
@@ -89,7 +91,7 @@ def asked(
 def passes(record: str, text: str) -> bool:
     """What the gateway says."""
     change = Change(1, "", "public", "filtered", "INSERT", record, None)
-    return ChangeFrame(change, build([])).passes(parse(text, COLUMNS))
+    return ChangeFrame(change, build([])).passes(parse(text, PARSED))
 
 
 def quoted(value: str) -> str:
@@ -110,7 +112,7 @@ def test_a_filter_says_what_postgres_says(
     stored = data.draw(st.none() | STORED[column] | st.just(value))
     text = f"{column}={operator}.{quoted(value)}"
     try:
-        parse(text, COLUMNS)
+        parse(text, PARSED)
     except BadFilter:
         return
     assert cast(plain, column, value) is not None, "what we take, Postgres takes"
@@ -143,7 +145,7 @@ def test_what_we_take_postgres_takes(
     taken = []
     for value in values:
         try:
-            parse(f"{column}=eq.{quoted(value)}", COLUMNS)
+            parse(f"{column}=eq.{quoted(value)}", PARSED)
         except BadFilter:
             continue
         taken.append(value)

@@ -162,7 +162,7 @@ async def test_leaving(gateway: GatewayProcess, market: Market, alice: User, vsn
         ({"filter": "colour=eq.red"}, "InvalidFilter: invalid column for filter colour"),
         (
             {"filter": "sms_count=eq.many"},
-            "InvalidFilter: invalid input syntax for type int4 in the filter on sms_count",
+            "InvalidFilter: invalid input syntax for type integer in the filter on sms_count",
         ),
         (
             {"filter": "status=in.pending"},

@@ -18,6 +18,7 @@ from gateway.hub import Hub
 from gateway.protocol import serializer
 from gateway.session import Limits, Session
 from process.tokens import Verifier, mint
+from tests.columns import table_row
 
 SECRET = "a secret of more than thirty-two bytes"
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
@@ -25,19 +26,12 @@ ALICE = "a11ce000-0000-4000-8000-000000000001"
 BOB = "b0b00000-0000-4000-8000-000000000002"
 TOPIC = "realtime:sms"
 SUBSCRIBED = "Subscribed to PostgreSQL"
-ACTIVATIONS: catalog.Row = (
-    "public",
-    "activations",
-    "user_id",
-    ["id", "user_id", "status", "sms_count", "price"],
-    ["int8", "uuid", "text", "int4", "numeric"],
-)
-WALLETS: catalog.Row = (
-    "public",
-    "wallets",
-    "user_id",
-    ["user_id", "balance"],
-    ["uuid", "numeric"],
+ACTIVATION = {
+    "id": "int8", "user_id": "uuid", "status": "text", "sms_count": "int4", "price": "numeric",
+}  # fmt: skip
+ACTIVATIONS = table_row("public.activations", "user_id", ACTIVATION, key="id")
+WALLETS = table_row(
+    "public.wallets", "user_id", {"user_id": "uuid", "balance": "numeric"}, key="user_id"
 )
 
 Frame = dict[str, Any]

@@ -1,6 +1,6 @@
 """Filters: which rows each lets through, and the sentence for each that cannot be used.
 
-That the answers are Postgres' own is proved in tests/integration/test_gateway_filters.py.
+That the answers are Postgres' own is proved in tests/integration/test_filter_equivalence.py.
 """
 
 from decimal import Decimal
@@ -8,19 +8,32 @@ from time import monotonic
 
 import pytest
 
+from gateway.columns import Collation, Column
 from gateway.filters import BadFilter, parse
+from tests.columns import columns_of
 
-COLUMNS = {
-    "status": "text", "operator": "varchar", "id": "uuid", "small": "int2", "count": "int4",
-    "big": "int8", "price": "numeric", "ratio": "float8", "charged": "bool", "at": "timestamptz",
-    "local": "timestamp", "day": "date", "extra": "jsonb", "tags": "_text",
-}  # fmt: skip
+COLUMNS = columns_of(
+    {
+        "status": "text", "operator": "varchar", "id": "uuid", "small": "int2", "count": "int4",
+        "big": "int8", "price": "numeric", "ratio": "float8", "charged": "bool",
+        "at": "timestamptz", "local": "timestamp", "day": "date", "extra": "jsonb", "tags": "_text",
+        "single": "float4", "hour": "time", "padded": "bpchar", "short": "name",
+    }
+)  # fmt: skip
+COLUMNS["mood"] = Column("mood", "mood", "mood", kind="e", labels=("sad", "ok", "glad"))
+COLUMNS["place"] = Column("place", "address", "address", kind="c")
+COLUMNS["money"] = Column("money", "amount", "numeric")  # a domain
 ID = "a11ce000-0000-4000-8000-000000000001"
-KNOWN = "there are eq, neq, lt, lte, gt, gte, in"
+KNOWN = (
+    "there are eq, neq, lt, lte, gt, gte, in, like, ilike, is, match, imatch, isdistinct,"
+    " and not. before any"
+)
 ROW: dict[str, object] = {
     "status": "pending", "operator": None, "id": ID, "small": -5, "count": 7, "big": 2**60,
     "price": Decimal("0.50"), "ratio": Decimal("0.1"), "charged": False,
     "at": "2026-01-01T12:00:00.123456+00:00", "local": "2026-01-01T12:00:00", "day": "2026-01-01",
+    "single": Decimal("0.1"), "hour": "12:30:00.5", "padded": "ab   ", "short": "x", "mood": "ok",
+    "extra": {"a": 1}, "money": Decimal("1.50"),
 }  # fmt: skip
 
 
@@ -45,7 +58,12 @@ def refusal(text: str) -> str:
         "ratio=eq.0.1", "ratio=lt.0.11", "charged=eq.false", "charged=eq.f", "charged=neq.TRUE",
         "at=eq.2026-01-01T12:00:00.123456Z", "at=eq.2026-01-01 14:00:00.123456+02",
         "at=lt.2026-01-02", "at=gt.2026-01-01T12:00", "local=eq.2026-01-01T12:00:00+05",
-        "day=eq.2026-01-01", "day=lt.2026-01-02",
+        "day=eq.2026-01-01", "day=lt.2026-01-02", "single=eq.0.1", "single=lte.0.1",
+        "hour=eq.12:30:00.5", "hour=lt.24:00", "hour=gt.12:30", "padded=eq.ab", "padded=eq.ab ",
+        "padded=like.ab%", "padded=not.like.ab", "short=eq.x", "mood=eq.ok", "mood=gt.sad",
+        "mood=lt.glad", "mood=in.(sad,ok)", "money=eq.1.5", "money=gt.1",
+        f"id=eq.{{{ID}}}", "at=lt.infinity", "day=gt.-infinity", "price=lt.NaN",
+        "ratio=lt.Infinity", "count=eq.0000000000000000000000000007",
     ],
 )  # fmt: skip
 def test_it_lets_through(text: str) -> None:
@@ -58,17 +76,72 @@ def test_it_lets_through(text: str) -> None:
         "status=eq.Pending", "status=neq.pending", "status=in.(received)", "status=eq. pending x",
         f"id=eq.{ID[:-1]}2", "count=lt.7", "count=gt.7", "count=in.(1,2,3)", "price=gt.0.5",
         "charged=eq.true", "at=gt.2026-01-01T12:00:00.123456Z", "day=gt.2026-01-01",
-        "local=lt.2026-01-01T12:00:00Z",
+        "local=lt.2026-01-01T12:00:00Z", "single=eq.0.100001", "hour=gt.12:31", "padded=eq. ab",
+        "mood=gt.ok", "mood=neq.ok", "money=eq.1.51", "price=eq.NaN", "at=eq.infinity",
     ],
 )  # fmt: skip
 def test_it_keeps_back(text: str) -> None:
     assert not passes(text)
 
 
-@pytest.mark.parametrize("operator", ["eq.a", "neq.a", "lt.a", "lte.a", "gt.a", "gte.a", "in.(a)"])
-def test_null_matches_nothing(operator: str) -> None:
+@pytest.mark.parametrize(
+    "operator",
+    ["eq.a", "neq.a", "lt.a", "lte.a", "gt.a", "gte.a", "in.(a)", "like.%", "ilike.%", "match.a",
+     "imatch.a"],
+)  # fmt: skip
+def test_null_matches_nothing_and_neither_does_its_negation(operator: str) -> None:
     assert not passes(f"operator={operator}")
-    assert not passes(f"operator={operator}", operator=None)
+    assert not passes(f"operator=not.{operator}")
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "expected"),
+    [
+        ("charged=is.null", None, True), ("charged=is.null", False, False),
+        ("charged=is.true", True, True), ("charged=is.true", None, False),
+        ("charged=is.false", False, True), ("charged=is.false", None, False),
+        ("charged=is.unknown", None, True), ("charged=is.unknown", True, False),
+        ("charged=not.is.true", None, True), ("charged=not.is.null", True, True),
+        ("charged=is.NULL", None, True), ("extra=is.null", None, True),
+        ("extra=is.null", {"a": 1}, False), ("tags=not.is.null", [], True),
+        ("status=is.null", None, True), ("status=is.null", "null", False),
+    ],
+)  # fmt: skip
+def test_is_asks_for_null_and_for_truth(text: str, found: object, expected: bool) -> None:
+    assert passes(text, **{text.partition("=")[0]: found}) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "found", "expected"),
+    [
+        ("status=isdistinct.a", "a", False), ("status=isdistinct.a", "b", True),
+        ("status=isdistinct.a", None, True), ("status=not.isdistinct.a", None, False),
+        ("status=not.isdistinct.a", "a", True), ("status=isdistinct.null", None, True),
+        ("status=isdistinct.null", "null", False), ("price=isdistinct.0.50", Decimal("0.5"), False),
+    ],
+)  # fmt: skip
+def test_isdistinct_knows_null_as_a_value_of_its_own(
+    text: str, found: object, expected: bool
+) -> None:
+    assert passes(text, **{text.partition("=")[0]: found}) is expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["status=eq.pending", "status=in.(a,pending)", "count=lt.8", "status=like.pend%",
+     "status=match.^pend", "status=isdistinct.x", "charged=is.false", 'status=in.("a,b",pending)'],
+)  # fmt: skip
+def test_not_turns_an_answer_around(text: str) -> None:
+    column, _, rest = text.partition("=")
+    assert passes(text)
+    assert not passes(f"{column}=not.{rest}")
+    assert not passes(f"count=eq.7,{column}=not.{rest}")
+
+
+def test_quotes_and_commas_behind_not() -> None:
+    assert passes('status=not.eq."a,b",count=eq.7')
+    assert not passes('status=not.eq."a,b",count=eq.7', status="a,b")
+    assert not passes('status=not.in.("a,b",c),count=eq.7', status="a,b")
 
 
 def test_a_column_that_the_row_has_not_is_null() -> None:
@@ -158,13 +231,27 @@ def test_a_filter_has_at_most_twenty_conditions() -> None:
         ("status=eq.x,,a", "filter must not contain empty segments (check for extra commas)"),
         ("colour=eq.red", "invalid column for filter colour"),
         ("=eq.red", "invalid column for filter "),
-        ("status=like.x", f"unknown operator like in the filter on status; {KNOWN}"),
-        ("status=not.eq.x", f"unknown operator not in the filter on status; {KNOWN}"),
+        ("status=fts.x", f"unknown operator fts in the filter on status; {KNOWN}"),
+        ("status=not.not.eq.x", f"unknown operator not in the filter on status; {KNOWN}"),
+        ("status=not.x", "a filter is written column=operator.value, as in status=eq.pending"),
         ("status=in.a,b", "`in` filter value must be wrapped by parentheses"),
         ("status=in.", "`in` filter value must be wrapped by parentheses"),
-        ("extra=eq.1", "the column extra is of type jsonb, by which no filter can be"),
-        ("tags=eq.1", "the column tags is of type _text, by which no filter can be"),
-        ("count=in.()", "invalid input syntax for type int4 in the filter on count"),
+        ("extra=eq.1", "the column extra is of type jsonb, by which no filter but `is` can be"),
+        ("tags=eq.1", "the column tags is of type _text, by which no filter but `is` can be"),
+        ("count=in.()", "invalid input syntax for type integer in the filter on count"),
+        ("money=eq.x", "invalid input syntax for type amount in the filter on money"),
+        ("mood=eq.Ok", "invalid input value for enum mood in the filter on mood"),
+        ("count=like.7", "`like` needs a text column, which count is not"),
+        ("mood=imatch.o", "`imatch` needs a text column, which mood is not"),
+        ("status=is.true", "`is.true` needs a boolean column, which status is not"),
+        ("status=is.nothing", "`is` takes null, true, false or unknown"),
+        ("place=is.null", "the column place is of a row type, by which no filter can be"),
+        ("status=eq.a\0b", "a filter has a character that no text in Postgres can have"),
+        ("status=eq.\ud800", "a filter has a character that no text in Postgres can have"),
+        ("status=like.a\\", "LIKE pattern must not end with escape character"),
+        ("status=match.a(", "invalid regular expression: parentheses () are not balanced"),
+        (",".join(["status=like.a"] * 6),
+         "too many conditions with like, ilike, match or imatch. Maximum 5"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_used_is_refused_with_the_reason(text: str, reason: str) -> None:
@@ -176,11 +263,15 @@ def test_what_cannot_be_used_is_refused_with_the_reason(text: str, reason: str) 
     [
         "count=eq.", "count=eq.x", "count=eq.1.5", "count=eq.2147483648", "small=eq.-32769",
         "big=eq.9223372036854775808", "count=eq.1_0", "count=eq.٣", "count=in.(1,x)",
-        "price=eq.", "price=eq.NaN", "price=eq.Infinity", "price=eq.1_0", "price=eq.1,5",
-        "price=eq.\uff11", "ratio=eq.1e400", "ratio=eq.inf", "charged=eq.", "charged=eq.o",
-        "charged=eq.maybe", "id=eq.alice", f"id=eq.urn:uuid:{ID}", "id=eq.", f"id=eq.{{{ID}}}",
+        "price=eq.", "price=eq.Nan1", "price=eq.-NaN", "price=eq.1_0", "price=eq.1,5",
+        "price=eq.\uff11", "ratio=eq.1e400", "ratio=eq.1e-400", "single=eq.1e39",
+        "single=eq.1e-60", "hour=eq.24:00:01",
+        "hour=eq.12:60", "hour=eq.12", "mood=eq.", "charged=eq.\xa0true",
+        "charged=eq.", "charged=eq.o",
+        "charged=eq.maybe", "id=eq.alice", f"id=eq.urn:uuid:{ID}", "id=eq.", f"id=eq.{{{ID}",
         "at=eq.now", "at=eq.2026-13-01", "at=eq.2026-01-01T25:00", "at=eq.2026-W01-1",
-        "at=eq.20260101", "at=eq.infinity", "at=eq.2026-01-01T00:00:00.1234567", "day=eq.today",
+        "at=eq.20260101", "at=eq.2026-01-01T00:00+16", "day=eq.today",
+        "at=eq.2026-01-01T00:00:00.1234567",
         "day=eq.2026-02-30", "day=eq.2026-01-01T00:00", "at=eq.",
     ],
 )  # fmt: skip
@@ -191,6 +282,7 @@ def test_a_value_that_is_none_of_the_columns_type_is_refused(text: str) -> None:
 @pytest.mark.parametrize("bound", ["0", "-1e300", "99999999999"])
 def test_not_a_number_is_greater_than_every_number(bound: str) -> None:
     for column, found in (("price", "NaN"), ("ratio", "NaN"), ("price", "Infinity")):
+        assert passes(f"{column}=isdistinct.{bound}", **{column: found})
         assert passes(f"{column}=gt.{bound}", **{column: found})
         assert passes(f"{column}=neq.{bound}", **{column: found})
         assert not passes(f"{column}=lte.{bound}", **{column: found})
@@ -225,8 +317,8 @@ def test_a_column_that_has_just_changed_its_type_matches_nothing_and_breaks_noth
 def test_a_filter_knows_whether_its_columns_are_still_the_same() -> None:
     condition = parse("status=eq.x,count=eq.1", COLUMNS)
     assert condition.fits(COLUMNS)
-    assert condition.fits({**COLUMNS, "more": "text"})
-    assert not condition.fits({**COLUMNS, "count": "int8"})
+    assert condition.fits({**COLUMNS, **columns_of({"more": "text"})})
+    assert not condition.fits({**COLUMNS, **columns_of({"count": "int8"})})
     assert not condition.fits({name: type_ for name, type_ in COLUMNS.items() if name != "count"})
 
 
@@ -234,6 +326,7 @@ def test_the_value_that_a_column_must_have() -> None:
     assert parse(f"status=eq.x,id=eq.{ID.upper()}", COLUMNS).required("id") == ID
     assert parse(f"id=neq.{ID}", COLUMNS).required("id") is None
     assert parse(f"id=in.({ID})", COLUMNS).required("id") is None
+    assert parse(f"id=not.eq.{ID}", COLUMNS).required("id") is None
 
 
 @pytest.mark.parametrize("piece", ['"', "(", ")", ",", '\\"', "=.", '"a",', '("'])
@@ -242,3 +335,47 @@ def test_a_long_filter_holds_nobody_up(piece: str) -> None:
     with pytest.raises(BadFilter):
         parse(f"count=in.({piece * (200_000 // len(piece))})", COLUMNS)
     assert monotonic() - began < 10  # in quadratic time it would be minutes
+
+
+BY_LANGUAGE = Collation("pg_catalog", "de-x-icu", by_code_point=False, case="other")
+CASELESS = Collation("public", "caseless", deterministic=False, by_code_point=False, case="other")
+
+
+@pytest.mark.parametrize("operator", ["lt", "lte", "gt", "gte"])
+def test_text_that_is_not_ordered_by_code_point_is_not_ordered_here(operator: str) -> None:
+    columns = {"t": Column("t", "text", "text", collation=BY_LANGUAGE)}
+    with pytest.raises(BadFilter) as refused:
+        parse(f"t={operator}.a", columns)
+    assert str(refused.value) == (
+        f"t is ordered by the collation de-x-icu; {operator} needs one that orders by code point,"
+        " as C does"
+    )
+    for text in ("t=eq.a", "t=neq.a", "t=in.(a)", "t=like.a%", "t=isdistinct.a", "t=match.^a+$"):
+        parse(text, columns)
+
+
+@pytest.mark.parametrize("text", ["t=ilike.a", "t=imatch.a"])
+def test_letters_of_an_unknown_kind_are_not_folded(text: str) -> None:
+    with pytest.raises(BadFilter, match="nothing is known here of how its collation de-x-icu"):
+        parse(text, {"t": Column("t", "text", "text", collation=BY_LANGUAGE)})
+
+
+@pytest.mark.parametrize("text", ["t=match.\\d", "t=match.[[:digit:]]", "t=match.\\w"])
+def test_classes_of_an_unknown_collation_are_refused(text: str) -> None:
+    with pytest.raises(BadFilter, match="depends on the column's collation"):
+        parse(text, {"t": Column("t", "text", "text", collation=BY_LANGUAGE)})
+
+
+@pytest.mark.parametrize("text", ["t=eq.a", "t=in.(a)", "t=like.a", "t=lt.a", "t=isdistinct.a"])
+def test_where_different_texts_are_equal_only_is_can_be_used(text: str) -> None:
+    columns = {"t": Column("t", "text", "text", collation=CASELESS)}
+    with pytest.raises(BadFilter, match="calls texts equal that differ"):
+        parse(text, columns)
+    assert parse("t=is.null", columns).matches({"t": None})
+
+
+def test_a_text_too_long_for_a_pattern_is_let_through_rather_than_lost() -> None:
+    long = "a" * 2_000_000
+    assert passes("status=like.%b%", status=long)
+    assert passes("status=not.like.%a%", status=long)
+    assert passes("status=eq.x", status="x")

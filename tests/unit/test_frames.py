@@ -8,6 +8,7 @@ from db.feed import Change
 from gateway import catalog
 from gateway.filters import parse
 from gateway.frames import ChangeFrame
+from tests.columns import columns_of
 from tests.unit.gateway_parts import ACTIVATIONS, WALLETS
 
 CATALOG = catalog.build([ACTIVATIONS, WALLETS])
@@ -78,7 +79,7 @@ def test_filters_look_at_the_new_row_or_at_the_old_one_of_a_delete(
 
 
 def test_numbers_are_compared_exactly() -> None:
-    columns = {"n": "numeric"}
+    columns = columns_of({"n": "numeric"})
     one = frame("INSERT", '{"n":12345678901234567890.000000000000000001}', None)
     assert one.passes(parse("n=eq.12345678901234567890.000000000000000001", columns))
     assert not one.passes(parse("n=eq.12345678901234567890", columns))
@@ -89,5 +90,5 @@ def test_numbers_are_compared_exactly() -> None:
 def test_a_row_too_deep_to_look_into_is_delivered_rather_than_lost() -> None:
     deep = "[" * 100_000 + "]" * 100_000
     one = frame("INSERT", f'{{"id":1,"doc":{deep}}}', None)
-    assert one.passes(parse("id=eq.2", {"id": "int8"}))
+    assert one.passes(parse("id=eq.2", columns_of({"id": "int8"})))
     assert f'"doc":{deep},"feed_seq":42' in one.data(0)

@@ -4,8 +4,9 @@ import pytest
 
 from gateway import catalog
 from gateway.hub import Hub
+from tests.columns import table_row
 from tests.unit.gateway_parts import (
-    ACTIVATIONS,
+    ACTIVATION,
     WALLETS,
     Client,
     Feeds,
@@ -33,8 +34,8 @@ def test_who_waits_is_refused_when_nothing_can_be_read_and_who_is_served_is_not(
     assert waiting.events() == ["phx_reply", "system", "postgres_changes"]
 
 
-CHANGED: catalog.Row = ("public", "activations", "user_id", ["id", "status"], ["int8", "int4"])
-GROWN: catalog.Row = (*ACTIVATIONS[:3], [*ACTIVATIONS[3], "note"], [*ACTIVATIONS[4], "text"])
+CHANGED = table_row("public.activations", "user_id", {"id": "int8", "status": "int4"}, key="id")
+GROWN = table_row("public.activations", "user_id", {**ACTIVATION, "note": "text"}, key="id")
 
 
 @pytest.mark.parametrize("tables", [[CHANGED, WALLETS], [WALLETS], []])
@@ -61,6 +62,16 @@ def test_a_new_column_disturbs_nobody_and_is_named_at_once(
     turn(hub, feeds)
     [frame] = client.take()
     assert frame["payload"]["data"]["columns"][-1] == {"name": "note", "type": "text"}
+
+
+def test_a_selected_column_that_is_gone_makes_its_channel_join_anew(
+    client: Client, hub: Hub, feeds: Feeds
+) -> None:
+    joined(client, hub, feeds, activations(select=["price"]))
+    joined(client, hub, feeds, activations(select=["status"]), topic="realtime:other")
+    hub.set_catalog(catalog.build([CHANGED, WALLETS]))
+    [frame] = client.take()
+    assert (frame["event"], frame["topic"]) == ("phx_error", "realtime:sms")
 
 
 def test_without_a_filter_a_changed_column_is_none_of_the_channels_business(

@@ -6,9 +6,10 @@ import pytest
 
 from gateway import catalog
 from gateway.joins import JoinRefused, Wanted, bindings_of, token_of
+from tests.columns import table_row
 from tests.unit.gateway_parts import ACTIVATIONS, ALICE, BOB, WALLETS, Frame, activations
 
-ELSEWHERE: catalog.Row = ("shop", "wallets", "owner", ["id", "owner"], ["int8", "uuid"])
+ELSEWHERE = table_row("shop.wallets", "owner", {"id": "int8", "owner": "uuid"}, key="id")
 CATALOG = catalog.build([ACTIVATIONS, WALLETS, ELSEWHERE])
 
 
