@@ -50,6 +50,10 @@ class System(msgspec.Struct, tag_field="fact", tag="system", frozen=True):
     epoch: str
 
 
+class Renewed(msgspec.Struct, tag_field="fact", tag="renewed", frozen=True):
+    """The client has taken the newer token, and sent it if it is joined."""
+
+
 class Left(msgspec.Struct, tag_field="fact", tag="left", frozen=True):
     """The answer to removeChannel()."""
 
@@ -73,8 +77,8 @@ class BalanceUpdate(msgspec.Struct, tag_field="fact", tag="onBalanceUpdate", fro
     """The page was told to read its wallet again."""
 
 
-Fact = Status | Change | System | Left | Toast | SmsReceived | BalanceUpdate
-F = TypeVar("F", Status, Change, System, Left, Toast, SmsReceived, BalanceUpdate)
+Fact = Status | Change | System | Renewed | Left | Toast | SmsReceived | BalanceUpdate
+F = TypeVar("F", Status, Change, System, Renewed, Left, Toast, SmsReceived, BalanceUpdate)
 
 _decode = msgspec.json.Decoder(Fact).decode
 
@@ -136,6 +140,11 @@ class NodeClient:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
         await self._process.stdin.drain()
+
+    async def renew(self, token: str) -> None:
+        """Give it a newer token."""
+        await self.order(token=token)
+        await self.until(Renewed)
 
     @property
     def changes(self) -> list[Change]:

@@ -89,7 +89,7 @@ async def test_a_token_that_comes_late_is_joined_with(gateway: GatewayProcess, a
     async with client_of(gateway, None, of_user(alice.id), key="sb_publishable_key") as client:
         refused = await client.until_status("CHANNEL_ERROR")
         assert refused.reason == "Unauthorized: no token; put the user's into the join"
-        await client.order(token=alice.token)
+        await client.renew(alice.token)
         await client.until_served()
 
 
@@ -224,30 +224,31 @@ async def test_a_bad_filter_is_a_channel_error_with_the_sentence(
 async def test_a_channel_outlives_its_token_by_a_newer_one(
     gateway: GatewayProcess, market: Market, alice: User
 ) -> None:
-    short = token(alice.id, SHORT_TTL_S)
-    async with client_of(gateway, short, of_user(alice.id, since=0), cursor=True) as client:
+    async with client_of(gateway, alice.token, of_user(alice.id, since=0), cursor=True) as client:
         await client.until_served()
+        await client.renew(token(alice.id, SHORT_TTL_S))
         expired = await client.until_status("CHANNEL_ERROR")
         assert expired.reason == "socket closed: 4001 (Token has expired)"
         missed = await market.buy(alice.id)
-        await client.order(token=alice.token)
-        while not client.changes:
-            await client.next()
-        assert client.changes[0].row["id"] == str(missed)
+        await client.renew(token(alice.id))
+        assert [one.row["id"] for one in [*client.changes, await client.until(Change)]] == [
+            str(missed)
+        ]
 
 
 async def test_a_token_renewed_in_time_interrupts_nothing(
     gateway: GatewayProcess, market: Market, alice: User, bob: User
 ) -> None:
-    short = token(alice.id, SHORT_TTL_S)
     async with (
-        client_of(gateway, short, of_user(alice.id)) as client,
-        client_of(gateway, token(bob.id, SHORT_TTL_S), of_user(bob.id)) as witness,
+        client_of(gateway, alice.token, of_user(alice.id)) as client,
+        client_of(gateway, bob.token, of_user(bob.id)) as witness,
     ):
         await client.until_served()
-        await client.order(token=alice.token)
         await witness.until_served()
-        await witness.until_status("CHANNEL_ERROR")  # the first token is over by now, too
+        await client.renew(token(alice.id, SHORT_TTL_S))
+        await client.renew(token(alice.id))
+        await witness.renew(token(bob.id, SHORT_TTL_S))
+        await witness.until_status("CHANNEL_ERROR")  # the first client's is over by now, too
         await market.buy(alice.id)
         assert isinstance(await client.next(), Change)
 

@@ -44,6 +44,7 @@ createInterface({ input: process.stdin })
     if (order.token) {
       token = order.token
       await supabase.realtime.setAuth(token) // as supabase-js' own auth does when it has a newer one
+      say('renewed', {})
     }
     if (order.leave) say('left', { answer: await supabase.removeChannel(channel) })
   })
