@@ -128,7 +128,7 @@ async def test_a_gateway_that_stops_says_so(
         ("colour=eq.red", "InvalidFilter: invalid column for filter colour"),
         (
             "sms_count=gt.many",
-            "InvalidFilter: invalid input syntax for type int4 in the filter on sms_count",
+            "InvalidFilter: invalid input syntax for type integer in the filter on sms_count",
         ),
     ],
 )
