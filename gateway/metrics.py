@@ -20,6 +20,9 @@ class Metrics:
         )
         self.changes = self._counter("changes_read", "Changes read from the feeds")
         self.failures = self._counter("read_failures", "Reads that failed; they were repeated")
+        self.slowed = self._counter(
+            "handshakes_slowed", "Sockets opened late: the caller's last ones were all brief"
+        )
         self.cut = self._counter("sockets_cut", "Sockets closed by the gateway", ["reason"])
         self.read_seconds = Histogram(
             "sonnette_gateway_read_seconds",

@@ -22,6 +22,7 @@ from gateway.health import Health
 from gateway.hub import Hub
 from gateway.metrics import Metrics
 from gateway.protocol import BadFrame, Serializer, serializer
+from gateway.returns import Returns, caller
 from gateway.session import Limits, Session
 from gateway.socket import Socket
 from process.ports import BACKLOG
@@ -51,6 +52,7 @@ class GatewayServer:
         self._settings = settings
         self._limits = Limits(settings.max_channels, settings.max_bindings)
         self._clients: dict[ServerConnection, tuple[Socket, Session]] = {}
+        self._returns = Returns()
 
     async def run(self, listening: socket.socket, stop: asyncio.Event) -> None:
         """Serve until `stop` is set; then accept no more, close with 1012, and return."""
@@ -73,7 +75,9 @@ class GatewayServer:
             await self._drain(server)
             looking.cancel()
 
-    def _process_request(self, connection: ServerConnection, request: Request) -> Response | None:
+    async def _process_request(
+        self, connection: ServerConnection, request: Request
+    ) -> Response | None:
         path = request.path.partition("?")[0]
         health = self._health.respond(connection, path)
         if health is not None:
@@ -82,7 +86,16 @@ class GatewayServer:
             return connection.respond(HTTPStatus.NOT_FOUND, "there is no such path\n")
         if _serializer(request) is None:
             return connection.respond(HTTPStatus.FORBIDDEN, "")
+        await self._let_wait(connection, request)
         return None
+
+    async def _let_wait(self, connection: ServerConnection, request: Request) -> None:
+        """Slow down who is here again and again; see gateway/returns.py."""
+        who = caller(connection.remote_address, _key(request))
+        wait_s = self._returns.wait_s(who, asyncio.get_running_loop().time())
+        if wait_s:
+            self._metrics.slowed.inc()
+            await asyncio.sleep(wait_s)
 
     async def _handle(self, connection: ServerConnection) -> None:
         request = connection.request
@@ -97,8 +110,9 @@ class GatewayServer:
             self._hub,
             self._verifier,
             self._limits,
-            request.headers.get("x-api-key") or _parameter(request, "apikey"),
+            _key(request),
         )
+        who, opened_s = caller(connection.remote_address, _key(request)), clock()
         self._clients[connection] = client, session
         self._metrics.sockets.inc()
         try:
@@ -111,6 +125,8 @@ class GatewayServer:
             del self._clients[connection]
             self._metrics.sockets.dec()
             session.close()
+            farewell = bool(connection.protocol.close_rcvd_then_sent)
+            self._returns.ended(who, clock() - opened_s, farewell, clock())
 
     def _receive(self, session: Session, data: str | bytes) -> None:
         self._metrics.frames_in.inc()
@@ -150,6 +166,10 @@ class GatewayServer:
 
 def _serializer(request: Request) -> Serializer | None:
     return serializer(_parameter(request, "vsn"))
+
+
+def _key(request: Request) -> str | None:
+    return request.headers.get("x-api-key") or _parameter(request, "apikey")
 
 
 def _parameter(request: Request, name: str) -> str | None:
