@@ -105,9 +105,11 @@ class Wire:
     async def alive_at_last(self) -> None:
         """A heartbeat and its answer, whatever else comes before it."""
         ref = await self.say("heartbeat", {}, "phoenix")
-        while (frame := await self.frame())["topic"] != "phoenix":
-            pass
-        assert frame["ref"] == ref
+        async with asyncio.timeout(LIMIT_S):
+            # Looked at as text: what comes before may be nested too deeply for this side's parser.
+            while '"phoenix"' not in (text := str(await self.connection.recv(decode=True))):
+                pass
+        assert f'"{ref}"' in text
 
     async def closed(self) -> tuple[int | None, str]:
         """The code and reason with which the gateway closes, having sent nothing more."""
