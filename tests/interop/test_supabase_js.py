@@ -208,9 +208,9 @@ async def test_a_history_that_is_over_is_resynced_from(
             "InvalidFilter: invalid input syntax for type numeric in the filter on price",
         ),
         (
-            "status=like.rec%",
-            "InvalidFilter: unknown operator like in the filter on status; "
-            "there are eq, neq, lt, lte, gt, gte, in",
+            "status=fts.received",
+            "InvalidFilter: unknown operator fts in the filter on status; there are eq, neq, lt, "
+            "lte, gt, gte, in, like, ilike, is, match, imatch, isdistinct, and not. before any",
         ),
     ],
 )
