@@ -280,3 +280,31 @@ begin
     return found;
 end
 $$;
+
+-- revoke(user, not_before) -> the not_before in force: the user's tokens issued before it prove
+-- nothing any more. It never moves back. By default it is the clock and not now(), because in a
+-- transaction left open for a while tokens that were issued meanwhile would escape. The user need
+-- not be known here. SN422 without a user, or in the future: that would ban tokens not yet issued.
+create or replace function sonnette.revoke(user_id uuid, not_before timestamptz default clock_timestamp())
+    returns timestamptz
+    language plpgsql security definer
+    set search_path = pg_catalog, sonnette, pg_temp
+as $$
+declare
+    in_force timestamptz;
+begin
+    if revoke.user_id is null then
+        raise exception using errcode = 'SN422', message = 'name the user whose tokens are revoked',
+            detail = json_build_object('field', 'user_id');
+    elsif revoke.not_before is null or revoke.not_before > clock_timestamp() then
+        raise exception using errcode = 'SN422', message = 'not_before is a time that is not in the future',
+            detail = json_build_object('field', 'not_before');
+    end if;
+    insert into sonnette.revocations as r (user_id, not_before) values (revoke.user_id, revoke.not_before)
+    on conflict on constraint revocations_pkey do update
+        set not_before = greatest(r.not_before, excluded.not_before), tx = excluded.tx
+    returning r.not_before into in_force;
+    perform sonnette.ring('sonnette_revoked', array['*'], 1);
+    return in_force;
+end
+$$;

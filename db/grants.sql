@@ -5,6 +5,7 @@ grant usage on schema sonnette to sonnette_service, sonnette_poller, sonnette_ga
 
 grant select on sonnette.feeds, sonnette.numbers, sonnette.changes, sonnette.epoch, sonnette.watched
     to sonnette_gateway, sonnette_service, sonnette_operator;
+grant select on sonnette.revocations to sonnette_gateway, sonnette_service;
 grant execute on function sonnette.unwatched() to sonnette_gateway, sonnette_service, sonnette_poller, sonnette_operator;
 
 grant select on public.users, public.wallets, public.activations, public.messages, public.ledger,
@@ -30,5 +31,6 @@ grant select on public.users, public.wallets, public.activations, public.message
 grant select on all tables in schema sonnette to sonnette_operator;
 grant insert, update, delete on public.activations to sonnette_operator;
 grant insert, update on public.users to sonnette_operator;
-grant execute on function sonnette.credit(uuid, numeric, text, text), sonnette.debit(uuid, numeric, text, text)
+grant execute on function sonnette.credit(uuid, numeric, text, text), sonnette.debit(uuid, numeric, text, text),
+    sonnette.revoke(uuid, timestamptz)
     to sonnette_operator;

@@ -37,6 +37,14 @@ select set_config('statement_timeout', '10s', false), set_config('jit', 'off', f
 -- name: epoch
 select id from sonnette.epoch
 
+-- name: revocations_since
+-- What was revoked since an earlier answer, whose `seen` is given ('0': everything), and the next
+-- `seen`. A transaction that had not ended by then counts as later, so none is lost. One row at
+-- least, with nobody in it where there is nothing new.
+select r.user_id::text, r.not_before, seen.tx::text as seen
+from (select pg_snapshot_xmin(pg_current_snapshot())) as seen (tx)
+left join sonnette.revocations r on r.tx >= %(since)s::xid8
+
 -- name: watched_tables
 -- Each watched table with its owner column and its columns in the order of the table.
 select w.table_schema, w.table_name, w.owner_column,
