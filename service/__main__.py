@@ -5,13 +5,14 @@ It does not begin without a migrated database; once it runs, it outlives the los
 
 import asyncio
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from db.listener import Listener
 from process import entry, http
+from process.guard import REVOKED, Guard
 from process.settings import Settings, SettingsError
 from process.shutdown import stop_on_signals
-from process.tokens import Verifier
 from service import database
 from service.answers import Resources
 from service.app import application
@@ -30,28 +31,38 @@ async def serve(settings: Settings) -> None:
 
 async def serve_until(stop: asyncio.Event, settings: Settings) -> None:
     """Serve until `stop` is set."""
-    dsn, secret = _required(settings)
+    dsn = _required(settings)
     metrics, doorbell = Metrics(), Doorbell()
+    guard = Guard(settings, dsn, application_name=database.NAME)
     listener = Listener(
         dsn,
-        [FEEDS, WORK],
-        application_name="sonnette service listener",
-        on_ring=doorbell.notified,
+        [FEEDS, WORK, REVOKED],
+        application_name=f"{database.NAME} listener",
+        on_ring=_to(doorbell, guard),
         on_listening=doorbell.ring_everybody,
     )
     async with database.opened(dsn) as db:
         await db.check()
-        callers = Callers(Verifier(secret), _now)
-        parts = Parts(settings, db, callers, doorbell, Slots(), Resources(metrics), _now)
-        health = Health(db, listener, parts.slots, metrics)
-        app = application(parts, secret, health.routes())
+        parts = Parts(settings, db, Callers(guard), doorbell, Slots(), Resources(metrics), _now)
+        health = Health(db, listener, guard, parts.slots, metrics)
+        app = application(parts, settings.jwt_secret, health.routes())
         async with asyncio.TaskGroup() as tasks:
-            beside = [listener.run(), _end_waits(stop, doorbell)]
+            beside = [listener.run(), guard.run(), _end_waits(stop, doorbell)]
             background = [tasks.create_task(work) for work in beside]
             where = settings.service_listen
             await http.serve(app, where, setting="SONNETTE_SERVICE_LISTEN", stop=stop)
             for task in background:
                 task.cancel()
+
+
+def _to(doorbell: Doorbell, guard: Guard) -> Callable[[str, str], None]:
+    def notified(channel: str, payload: str) -> None:
+        if channel == REVOKED:
+            guard.rung()
+        else:
+            doorbell.notified(channel, payload)
+
+    return notified
 
 
 async def _end_waits(stop: asyncio.Event, doorbell: Doorbell) -> None:
@@ -64,12 +75,10 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _required(settings: Settings) -> tuple[str, str]:
+def _required(settings: Settings) -> str:
     if settings.database_url is None:
         raise SettingsError("DATABASE_URL is not set; the service keeps everything there")
-    if settings.jwt_secret is None:
-        raise SettingsError("SONNETTE_JWT_SECRET is not set; it verifies the users' tokens")
-    return settings.database_url, settings.jwt_secret
+    return settings.database_url
 
 
 def main() -> int:

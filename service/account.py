@@ -36,7 +36,7 @@ class Accounts:
         return [route("/v1/me", GET=self._me), route("/v1/offers", GET=self._offers)]
 
     async def _me(self, request: Request) -> Response:
-        user_id = self._parts.callers.user_of(request)
+        user_id = await self._parts.callers.user_of(request)
 
         async def look(connection: Connection) -> Account:
             balance, frozen, available = await rows.wallet(connection, user_id)
@@ -54,7 +54,7 @@ class Accounts:
         return answer(await self._parts.database.read(look))
 
     async def _offers(self, request: Request) -> Response:
-        self._parts.callers.user_of(request)
+        await self._parts.callers.user_of(request)
         asked = query(request.query_params.multi_items(), OffersQuery)
         limit = bounded("limit", asked.limit, 1, MAX_LIMIT)
         after = offer_position(asked.after)

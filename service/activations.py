@@ -45,7 +45,7 @@ class Activations:
         ]
 
     async def _buy(self, request: Request) -> Response:
-        user_id = self._parts.callers.user_of(request)
+        user_id = await self._parts.callers.user_of(request)
         purchase = payloads.checked(await read(request, Purchase))
 
         async def ask(connection: Connection) -> Seen:
@@ -76,7 +76,7 @@ class Activations:
             return asked
 
     async def _list(self, request: Request) -> Response:
-        user_id = self._parts.callers.user_of(request)
+        user_id = await self._parts.callers.user_of(request)
         asked = query(request.query_params.multi_items(), ActivationsQuery)
         limit = bounded("limit", asked.limit, 1, MAX_LIMIT)
         wanted, after = statuses(asked.status), activation_position(asked.after)
@@ -95,7 +95,7 @@ class Activations:
         return answer(await self._parts.database.read(page))
 
     async def _one(self, request: Request) -> Response:
-        user_id = self._parts.callers.user_of(request)
+        user_id = await self._parts.callers.user_of(request)
         activation_id = named(request)
 
         async def look(connection: Connection) -> ActivationWithMessages:

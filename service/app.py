@@ -25,14 +25,14 @@ from service.renewal import Renewal
 from service.requests import Requests
 
 
-def application(parts: Parts, secret: str, health: Sequence[Route] = ()) -> Starlette:
-    """All routes over `parts`; `secret` signs the demo's tokens."""
+def application(parts: Parts, secret: str | None, health: Sequence[Route] = ()) -> Starlette:
+    """All routes over `parts`; `secret` signs the demo's tokens, and without one there are none."""
     routes = [
         *Accounts(parts).routes(),
         *Activations(parts).routes(),
         *Requests(parts).routes(),
         *ChangesFeed(parts).routes(),
-        *Renewal(parts, secret).routes(),
+        *(Renewal(parts, secret).routes() if parts.settings.demo and secret else []),
         *Page(parts.resources, parts.settings.gateway_listen).routes(),
         *health,
     ]

@@ -45,7 +45,7 @@ class ChangesFeed:
         return [self._parts.resources.route("/v1/changes", GET=self._changes)]
 
     async def _changes(self, request: Request) -> Response:
-        user_id = self._parts.callers.user_of(request)
+        user_id = await self._parts.callers.user_of(request)
         asked = query(request.query_params.multi_items(), ChangesQuery)
         wait_s = bounded("wait", asked.wait, 0, MAX_WAIT_S)
         limit = bounded("limit", asked.limit, 1, MAX_LIMIT)
@@ -62,6 +62,8 @@ class ChangesFeed:
             page = await self._parts.settled(
                 request, [waiting.feed(user_id)], look, _has_changes, wait_s
             )
+        if wait_s:
+            await self._parts.callers.user_of(request)  # the token may have ended meanwhile
         return answer(page)
 
     def _slot(self, user_id: UUID, wait_s: int) -> AbstractContextManager[None]:

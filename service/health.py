@@ -1,6 +1,7 @@
 """/livez, /readyz and /metrics of the service.
 
-Ready means: the database answers, Sonnette is in it, and the listener listens.
+Ready means: the database answers, Sonnette is in it, the listener listens, and tokens can be
+verified.
 """
 
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from starlette.routing import Route
 
 from db.errors import SonnetteError
 from db.listener import Listener
+from process.guard import Guard
 from service.answers import answer
 from service.database import Database
 from service.limits import Slots
@@ -28,13 +30,14 @@ class Readiness(msgspec.Struct, frozen=True):
 
 
 class Health:
-    """Asks the database and the listener."""
+    """Asks the database, the listener and the guard."""
 
     def __init__(
-        self, database: Database, listener: Listener, slots: Slots, metrics: Metrics
+        self, database: Database, listener: Listener, guard: Guard, slots: Slots, metrics: Metrics
     ) -> None:
         self._database = database
         self._listener = listener
+        self._guard = guard
         self._slots = slots
         self._metrics = metrics
 
@@ -55,7 +58,7 @@ class Health:
             problems.append(str(error))
         if self._listener.problem is not None:
             problems.append(f"not listening: {self._listener.problem}")
-        return problems
+        return [*problems, *self._guard.problems()]
 
     async def _livez(self, _request: Request) -> Response:
         return PlainTextResponse("alive\n")
@@ -66,6 +69,6 @@ class Health:
         return answer(Readiness(not problems, problems), status=503 if problems else 200)
 
     async def _text(self, _request: Request) -> Response:
-        self._metrics.ready.set(self._listener.problem is None)
+        self._metrics.ready.set(self._listener.problem is None and not self._guard.problems())
         self._metrics.waiting.set(self._slots.in_use)
         return Response(self._metrics.text(), media_type=METRICS_TYPE)

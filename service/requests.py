@@ -83,7 +83,7 @@ class Requests:
         return _answer(found, outcomes.of_finish(found))
 
     async def _demanded(self, request: Request) -> tuple[UUID, UUID]:
-        user_id = self._parts.callers.user_of(request)
+        user_id = await self._parts.callers.user_of(request)
         await read(request, Nothing)
         return user_id, named(request)
 

@@ -131,7 +131,7 @@ async def test_without_its_database_it_answers_503_and_comes_back_by_itself(
         assert database.name not in answer.text
         ready = await alice.get("/readyz")
         assert ready.status_code == 503
-        assert len(ready.json()["problems"]) == 2
+        assert len(ready.json()["problems"]) == 3, "connections, listener, revocations"
         assert (await alice.get("/livez")).status_code == 200
     await eventually(lambda: is_ready(alice), 20)
     assert (await alice.get("/v1/me")).status_code == 200
