@@ -52,7 +52,8 @@ class Binding:
 class Channel:
     """A topic that a socket has joined.
 
-    `user` is the token's, None for service_role; `expires_at` its exp, in seconds since 1970.
+    `user` is the token's, None for service_role. `expires_at` is its exp, `asked_at` when the join
+    came, in seconds since 1970.
     """
 
     __slots__ = (
@@ -63,6 +64,7 @@ class Channel:
         "_resyncs",
         "_send",
         "_serializer",
+        "asked_at",
         "bindings",
         "expires_at",
         "joined",
@@ -88,6 +90,7 @@ class Channel:
         self.topic = join.topic
         self.user: str | None = None
         self.expires_at = 0.0
+        self.asked_at = 0.0
         self.bindings: list[Binding] = []
         self.joined = False
         self.open = True

@@ -15,6 +15,8 @@ from process.tokens import Identity, TokenRefused, Verifier
 
 TOKEN_EXPIRED = 4001
 TOKEN_REFUSED = 4003
+ANSWER_LIMIT_S = 7  # clients give a join up after 10 s, and the look that finds it may be late
+NO_ANSWER = "UnableToConnectToProject: the database cannot be reached; try again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,11 +96,21 @@ class Session:
             if channel.open:
                 channel.fail(TOKEN_EXPIRED, "Token has expired")
             self._drop(channel)
+        self._refuse_waiting(now_s - ANSWER_LIMIT_S)
+
+    def _refuse_waiting(self, asked_before_s: float) -> None:
+        # The relay says so itself once its read has failed; on a dead line that takes too long.
+        waiting = [one for one in self.channels.values() if not one.joined]
+        for channel in [one for one in waiting if one.asked_at <= asked_before_s]:
+            if channel.open:
+                channel.refuse(NO_ANSWER)
+            self._drop(channel)
 
     def _join(self, message: Message, now: datetime) -> None:
         # A second join replaces the first silently: PyPI realtime takes any phx_close as its own.
         self._drop(self.channels.get(message.topic))
         channel = Channel(self._serializer, self._send, message)
+        channel.asked_at = now.timestamp()
         try:
             self._check_topic(message.topic)
             identity = self._identity(message, now)
