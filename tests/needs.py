@@ -27,6 +27,15 @@ def find_node() -> Path | None:
 
 
 @cache
+def find_newer_node() -> Path | None:
+    """The Node 24 that npm brings with the interop client's packages, for some processors."""
+    for found in sorted(NODE_CLIENT.glob("node_modules/node-linux-*/bin/node")):
+        if _first_line(str(found), "--version").startswith("v24."):
+            return found
+    return None
+
+
+@cache
 def find_chromium() -> Path | None:
     """A Chromium that starts, by the names that distributions give it."""
     for name in ("chromium", "chromium-browser", "google-chrome"):
@@ -53,6 +62,10 @@ def _first_line(program: str, argument: str) -> str:
 needs_node = pytest.mark.skipif(
     find_node() is None,
     reason=f"needs Node {MIN_NODE_MAJOR} or later and `npm ci` in tests/interop/node",
+)
+needs_newer_node = pytest.mark.skipif(
+    find_newer_node() is None,
+    reason="needs Node 24, which `npm ci` in tests/interop/node brings on Linux x64 and arm64",
 )
 needs_chromium = pytest.mark.skipif(
     find_chromium() is None, reason="needs Chromium (Debian: chromium, fonts-dejavu-core)"

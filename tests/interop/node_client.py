@@ -5,9 +5,11 @@ The programs are in tests/interop/node/; each line of their standard output is o
 
 import asyncio
 import json
+from abc import ABC, abstractmethod
 from asyncio.subprocess import PIPE, Process
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
@@ -60,6 +62,12 @@ class Left(msgspec.Struct, tag_field="fact", tag="left", frozen=True):
     answer: str
 
 
+class Pushed(msgspec.Struct, tag_field="fact", tag="pushed", frozen=True):
+    """The answer to channel.send()."""
+
+    answer: str
+
+
 class Toast(msgspec.Struct, tag_field="fact", tag="toast", frozen=True):
     """What the user was shown."""
 
@@ -77,17 +85,16 @@ class BalanceUpdate(msgspec.Struct, tag_field="fact", tag="onBalanceUpdate", fro
     """The page was told to read its wallet again."""
 
 
-Fact = Status | Change | System | Renewed | Left | Toast | SmsReceived | BalanceUpdate
-F = TypeVar("F", Status, Change, System, Renewed, Left, Toast, SmsReceived, BalanceUpdate)
+Fact = Status | Change | System | Renewed | Left | Pushed | Toast | SmsReceived | BalanceUpdate
+F = TypeVar("F", Status, Change, System, Renewed, Left, Pushed, Toast, SmsReceived, BalanceUpdate)
 
 _decode = msgspec.json.Decoder(Fact).decode
 
 
-class NodeClient:
-    """One running program. `seen` is every fact so far, in order."""
+class JsClient(ABC):
+    """A client in JavaScript. `seen` is every fact so far, in order."""
 
-    def __init__(self, process: Process) -> None:
-        self._process = process
+    def __init__(self) -> None:
         self.seen: list[Fact] = []
 
     async def next(self) -> Fact:
@@ -107,12 +114,17 @@ class NodeClient:
         return fact
 
     async def _read(self) -> Fact:
-        assert self._process.stdout is not None
-        line = await self._process.stdout.readline()
-        assert line, "the program ended; its standard error says why"
-        fact: Fact = _decode(line)
+        fact: Fact = _decode(await self._line())
         self.seen.append(fact)
         return fact
+
+    @abstractmethod
+    async def _line(self) -> str | bytes:
+        """The next fact as it was told."""
+
+    @abstractmethod
+    async def order(self, **order: object) -> None:
+        """Tell the client what to do."""
 
     async def until_status(self, status: str) -> Status:
         """The next call of the subscribe callback, which must be with this status."""
@@ -135,12 +147,6 @@ class NodeClient:
         while (await self.until(Status)).status != "SUBSCRIBED":
             pass
 
-    async def order(self, **order: object) -> None:
-        """Tell the program what to do."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(order).encode() + b"\n")
-        await self._process.stdin.drain()
-
     async def renew(self, token: str) -> None:
         """Give it a newer token."""
         await self.order(token=token)
@@ -151,12 +157,44 @@ class NodeClient:
         """The changes so far."""
         return [fact for fact in self.seen if isinstance(fact, Change)]
 
+    @property
+    def statuses(self) -> list[str]:
+        """What the subscribe callback was called with so far."""
+        return [fact.status for fact in self.seen if isinstance(fact, Status)]
 
-@asynccontextmanager
-async def node_client(program: str, **asked: object) -> AsyncIterator[NodeClient]:
+
+class NodeClient(JsClient):
+    """One running program."""
+
+    def __init__(self, process: Process) -> None:
+        super().__init__()
+        self._process = process
+
+    async def _line(self) -> bytes:
+        assert self._process.stdout is not None
+        line = await self._process.stdout.readline()
+        assert line, "the program ended; its standard error says why"
+        return line
+
+    async def order(self, **order: object) -> None:
+        """Tell the program what to do."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(order).encode() + b"\n")
+        await self._process.stdin.drain()
+
+
+def node_client(program: str, **asked: object) -> AbstractAsyncContextManager[NodeClient]:
     """`program` of tests/interop/node/, running for the length of a block."""
     node = find_node()
     assert node is not None
+    return program_on(node, program, asked)
+
+
+@asynccontextmanager
+async def program_on(
+    node: Path, program: str, asked: Mapping[str, object]
+) -> AsyncIterator[NodeClient]:
+    """The same on a Node of one's choice."""
     process = await asyncio.create_subprocess_exec(
         node, program, json.dumps(asked), cwd=NODE_CLIENT, stdin=PIPE, stdout=PIPE
     )

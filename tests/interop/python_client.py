@@ -4,14 +4,19 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from realtime import AsyncRealtimeClient, RealtimePostgresChangesListenEvent
 from realtime.types import RealtimeSubscribeStates
 
-from tests.gateway_process import GatewayProcess
-
 FACT_LIMIT_S = 20  # it tries again after 1, 2, 5 and 10 s
+
+
+class Reachable(Protocol):
+    """A gateway, or a proxy before it."""
+
+    @property
+    def url(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -111,10 +116,10 @@ class PythonClient:
 
 @asynccontextmanager
 async def python_client(
-    gateway: GatewayProcess, token: str, *bindings: Mapping[str, Any]
+    gateway: Reachable, token: str, *bindings: Mapping[str, Any], max_retries: int = 5
 ) -> AsyncIterator[PythonClient]:
     """A client for the length of a block, not yet subscribed."""
-    client = AsyncRealtimeClient(f"{gateway.url}/realtime/v1", token)
+    client = AsyncRealtimeClient(f"{gateway.url}/realtime/v1", token, max_retries=max_retries)
     try:
         yield PythonClient(client, bindings)
     finally:
