@@ -192,7 +192,13 @@ def _instant(text: str) -> datetime:
 
 
 def _timestamptz(text: str) -> Key:
-    return _infinite(text) or (_MIDDLE, _instant(text))
+    infinite = _infinite(text)
+    if infinite:
+        return infinite
+    try:
+        return _MIDDLE, _instant(text).astimezone(UTC)
+    except OverflowError:
+        raise ValueRefused from None  # in UTC it is in a year that Python has not
 
 
 def _timestamp(text: str) -> Key:

@@ -270,7 +270,7 @@ def test_what_cannot_be_used_is_refused_with_the_reason(text: str, reason: str) 
         "charged=eq.", "charged=eq.o",
         "charged=eq.maybe", "id=eq.alice", f"id=eq.urn:uuid:{ID}", "id=eq.", f"id=eq.{{{ID}",
         "at=eq.now", "at=eq.2026-13-01", "at=eq.2026-01-01T25:00", "at=eq.2026-W01-1",
-        "at=eq.20260101", "at=eq.2026-01-01T00:00+16", "day=eq.today",
+        "at=eq.20260101", "at=eq.2026-01-01T00:00+16", "at=eq.0001-01-01T00:00+14", "day=eq.today",
         "at=eq.2026-01-01T00:00:00.1234567",
         "day=eq.2026-02-30", "day=eq.2026-01-01T00:00", "at=eq.",
     ],
