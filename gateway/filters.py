@@ -13,12 +13,12 @@ from typing import Any
 from gateway.column_types import Key, TypeUnknown, ValueRefused, sql_name, type_of
 from gateway.columns import ASCII_LETTERS, Column, Letters
 from gateway.filter_text import BadFilter, Written, conditions, items, unquoted
-from gateway.patterns import Pattern, TooLong, like, regex
+from gateway.patterns import Budget, Exhausted, Pattern, like, regex
 
 __all__ = ["BadFilter", "Condition", "Filter", "parse"]
 
 MAX_PATTERNS = 5
-PATTERN_COST = 1000  # at worst, where a plain condition is 1
+PATTERN_COST = 500  # where a plain condition is 1
 
 Test = Callable[[Any], bool | None]  # a column's JSON value -> SQL's true, false or NULL
 
@@ -39,33 +39,45 @@ _OPERATORS = (*_COMPARED, "in", *_PATTERNS[:2], "is", *_PATTERNS[2:], "isdistinc
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """`column operator value`, made ready. `value`: of an `eq`, as the column's type writes it."""
+    """`column operator value`, made ready: a test of the column's value, or a pattern to look for.
+
+    `value`: of an `eq`, as the column's type writes it.
+    """
 
     column: Column
     operator: str
     negated: bool
-    test: Test
+    test: Test | Pattern
     value: Key | None = None
 
-    def matches(self, row: Mapping[str, object]) -> bool:
+    def matches(self, row: Mapping[str, object], budget: Budget) -> bool:
         try:
-            verdict = self.test(row.get(self.column.name))
-        except TooLong:
+            verdict = self._verdict(row.get(self.column.name), budget)
+        except Exhausted:
             return True  # rather one too many than one lost
         except (TypeError, AttributeError, LookupError, ValueError, ValueRefused):
             # The column's type has just changed: the hub has such channels join anew.
             return False
         return verdict is not None and verdict is not self.negated
 
+    def _verdict(self, found: Any, budget: Budget) -> bool | None:
+        if not isinstance(self.test, Pattern):
+            return self.test(found)
+        return None if found is None else self.test.found_in(found, budget)
+
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """Conditions that must all hold. `row` is a decoded record, numbers as Decimal or int."""
+    """Conditions that must all hold. `row` is a decoded record, numbers as Decimal or int.
+
+    `budget`: what all filters together may cost that look at this row.
+    """
 
     conditions: tuple[Condition, ...]
 
-    def matches(self, row: Mapping[str, object]) -> bool:
-        return all(condition.matches(row) for condition in self.conditions)
+    def matches(self, row: Mapping[str, object], budget: Budget | None = None) -> bool:
+        shared = budget or Budget()
+        return all(condition.matches(row, shared) for condition in self.conditions)
 
     def fits(self, columns: Mapping[str, Column]) -> bool:
         """Whether all its columns are still there, and as they were when it was made."""
@@ -79,21 +91,26 @@ class Filter:
         return None
 
     @property
+    def patterns(self) -> int:
+        """How many of its conditions have a pattern."""
+        return sum(isinstance(one.test, Pattern) for one in self.conditions)
+
+    @property
     def cost(self) -> int:
         """What looking at one row costs, as against one plain condition."""
-        return sum(PATTERN_COST if one.operator in _PATTERNS else 1 for one in self.conditions)
+        return len(self.conditions) + PATTERN_COST * self.patterns
 
 
 def parse(text: str, columns: Mapping[str, Column]) -> Filter:
     """The filter that `text` says, for a table with these columns."""
     if not text.strip():
         return Filter(())
-    found = tuple(_condition(written, columns) for written in conditions(text))
-    if sum(one.operator in _PATTERNS for one in found) > MAX_PATTERNS:
+    found = Filter(tuple(_condition(written, columns) for written in conditions(text)))
+    if found.patterns > MAX_PATTERNS:
         raise BadFilter(
             f"too many conditions with like, ilike, match or imatch. Maximum {MAX_PATTERNS}"
         )
-    return Filter(found)
+    return found
 
 
 def _condition(written: Written, columns: Mapping[str, Column]) -> Condition:
@@ -120,7 +137,7 @@ def _condition(written: Written, columns: Mapping[str, Column]) -> Condition:
     return Condition(column, written.operator, written.negated, test, value)
 
 
-def _made(written: Written, column: Column) -> tuple[Test, Key | None]:
+def _made(written: Written, column: Column) -> tuple[Test | Pattern, Key | None]:
     name = written.operator
     if name == "is":
         return _is(unquoted(written.value).strip().lower(), column), None
@@ -174,11 +191,10 @@ def _is_distinct(text: str, column: Column) -> Test:
     return lambda found: found is None or kind.read(found) != value
 
 
-def _pattern(name: str, text: str, column: Column) -> Test:
+def _pattern(name: str, text: str, column: Column) -> Pattern:
     if not column.is_text:
         raise BadFilter(f"`{name}` needs a text column, which {column.name} is not")
-    pattern = _PATTERN_OF[name](text, column)
-    return lambda found: None if found is None else pattern.found_in(found)
+    return _PATTERN_OF[name](text, column)
 
 
 def _ilike(text: str, column: Column) -> Pattern:

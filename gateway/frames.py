@@ -13,6 +13,7 @@ import msgspec
 from db.feed import Change
 from gateway.catalog import Catalog
 from gateway.filters import Filter
+from gateway.patterns import Budget
 from gateway.protocol import dumps
 
 Only = frozenset[str] | None  # the columns that a binding selects; None: all
@@ -24,11 +25,12 @@ _taken_apart = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 class ChangeFrame:
     """One change, encoded once for all who get it with the same `feed_prev` and columns."""
 
-    __slots__ = ("_catalog", "_data", "_row", "_rows", "change")
+    __slots__ = ("_budget", "_catalog", "_data", "_row", "_rows", "change")
 
     def __init__(self, change: Change, catalog: Catalog) -> None:
         self.change = change
         self._catalog = catalog
+        self._budget = Budget()
         self._row: Mapping[str, Any] | None = None
         self._rows: dict[tuple[str, Only], str] = {}
         self._data: dict[tuple[int, Only], str] = {}
@@ -42,7 +44,7 @@ class ChangeFrame:
                 self._row = _row(self.change.record or self.change.old or "{}")
             except RecursionError:
                 return True  # a document nested a thousand deep: rather one too many than one lost
-        return condition.matches(self._row)
+        return condition.matches(self._row, self._budget)
 
     def data(self, prev: int, only: Only = None) -> str:
         """JSON: {schema, table, commit_timestamp, type, columns, record, old_record, errors}."""

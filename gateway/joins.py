@@ -13,6 +13,7 @@ from gateway.catalog import Catalog, Table
 from gateway.filters import BadFilter, Filter, parse
 from gateway.protocol import Payload, dumps
 
+MAX_PATTERNS = 50
 EVENTS = ("INSERT", "UPDATE", "DELETE")
 
 
@@ -65,7 +66,19 @@ def bindings_of(
         raise JoinRefused(
             "TooManyBindings", f"a channel has at most {max_bindings} postgres_changes bindings"
         )
-    return [_wanted(binding, user, catalog) for binding in asked]
+    wanted: list[Wanted] = []
+    patterns = 0
+    for binding in asked:
+        wanted.append(_wanted(binding, user, catalog))
+        narrowed = wanted[-1].filter
+        patterns += narrowed.patterns if narrowed else 0
+        if patterns > MAX_PATTERNS:  # looked at here, because to prepare each costs a millisecond
+            raise JoinRefused(
+                "InvalidFilter",
+                "too many conditions with like, ilike, match or imatch in a join."
+                f" Maximum {MAX_PATTERNS}",
+            )
+    return wanted
 
 
 def _asked(payload: Payload) -> Iterator[Payload]:

@@ -1,7 +1,8 @@
 """Patterns that clients send, `like` and regular expressions, matched in time linear in the text.
 
 RE2 does the matching: it never backtracks. Its work is bounded by the length of the text times the
-size of the pattern's program, and both are limited, so that no filter holds up the loop.
+size of the pattern's program. All patterns that look at one change share a `Budget` of such work,
+so that no number of filters holds up the loop.
 """
 
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from gateway.regexes import RegexRefused, translate
 
 MAX_PATTERN_CHARS = 256
 MAX_PROGRAM = 1000
-MAX_WORK = 1_000_000  # bytes of text times steps of the program: 12 ms at the very worst
+MAX_WORK = 2_000_000  # bytes of text times steps of the program: 25 ms at the very worst
 _MAX_MEM_BYTES = 1 << 20
 
 _OPTIONS = re2.Options()
@@ -24,8 +25,23 @@ _OPTIONS.dot_nl = True
 _OPTIONS.log_errors = False
 
 
-class TooLong(Exception):
-    """The text is too long for this pattern to be looked at."""
+class Exhausted(Exception):
+    """There is no work left to spend on finding out."""
+
+
+class Budget:
+    """The work that one change may cost: bytes of text times steps of programs."""
+
+    __slots__ = ("_left",)
+
+    def __init__(self, work: int = MAX_WORK) -> None:
+        self._left = work
+
+    def spend(self, work: int) -> None:
+        """Exhausted where there is not that much left; something smaller may still be possible."""
+        if work > self._left:
+            raise Exhausted
+        self._left -= work
 
 
 class Pattern:
@@ -43,14 +59,12 @@ class Pattern:
         if self._size > MAX_PROGRAM:
             raise BadFilter(TOO_COMPLICATED)
 
-    def found_in(self, text: str) -> bool:
-        """Whether the text has it; TooLong where finding out could take too long."""
-        if len(text) * self._size > MAX_WORK:
-            raise TooLong
+    def found_in(self, text: str, budget: Budget) -> bool:
+        """Whether the text has it; Exhausted where finding out could take too long."""
+        budget.spend(len(text) * self._size)
         looked_at = text.translate(self._folded.lower) if self._folded else text
         encoded = looked_at.encode()
-        if len(encoded) * self._size > MAX_WORK:
-            raise TooLong
+        budget.spend((len(encoded) - len(text)) * self._size)
         return self._regexp.search(encoded) is not None
 
 

@@ -11,7 +11,7 @@ from gateway.columns import ASCII_LETTERS, Letters
 
 MAX_REPEAT = 255  # Postgres' own limit
 MAX_DEPTH = 20
-MAX_FOLDED_RANGE = 2000
+MAX_FOLDED_RANGE = 256
 
 Ranges = list[tuple[int, int]]
 

@@ -87,6 +87,23 @@ def test_numbers_are_compared_exactly() -> None:
     assert whole.passes(parse("n=gt.123456789012345678901234567889", columns))
 
 
+def test_what_looking_at_one_change_may_cost_is_shared_by_all_filters() -> None:
+    columns = columns_of({"t": "text"})
+    one = frame("INSERT", '{"t":"%s"}' % ("a" * 2000), None)
+    hard = parse("t=match.b{250}c", columns)
+    assert not one.passes(hard)
+    assert [one.passes(hard) for _ in range(4)] == [False, False, True, True]
+    assert one.passes(parse("t=not.match.b{250}c", columns))
+    assert not one.passes(parse("t=eq.b", columns))
+
+
+def test_a_whole_number_of_thousands_of_digits_harms_nobody() -> None:
+    columns = columns_of({"n": "numeric", "t": "text", "ok": "bool"})
+    one = frame("INSERT", '{"n":%s,"t":"a","ok":true,"doc":[1]}' % ("1" * 5000), None)
+    assert one.passes(parse("n=gt.1,t=eq.a,ok=is.true", columns))
+    assert not one.passes(parse("n=lt.1e300,t=eq.a", columns))
+
+
 def test_a_row_too_deep_to_look_into_is_delivered_rather_than_lost() -> None:
     deep = "[" * 100_000 + "]" * 100_000
     one = frame("INSERT", f'{{"id":1,"doc":{deep}}}', None)

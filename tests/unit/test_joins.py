@@ -167,6 +167,14 @@ def test_the_number_of_bindings_is_limited() -> None:
     )
 
 
+def test_the_number_of_patterns_is_limited_over_all_bindings() -> None:
+    five = activations(filter=",".join(["status=like.a%"] * 5))
+    assert len(wanted(*[five] * 10)) == 10
+    assert refusal(*[five] * 10, activations(filter="status=match.a"), most=11) == (
+        "InvalidFilter: too many conditions with like, ilike, match or imatch in a join. Maximum 50"
+    )
+
+
 def test_service_role_reads_the_user_that_its_filter_names() -> None:
     [one] = wanted(activations(filter=f"status=eq.x,user_id=eq.{BOB.upper()}"), user=None)
     assert one.user == BOB
