@@ -17,7 +17,9 @@ from pglast import parse_sql
 from pglast.parser import ParseError
 
 DB = Path(__file__).parent.parent / "db"
+IDENTIFIER = re.compile(r"\{(\w+)\}")  # filled in by psycopg.sql
 NAMED_PARAMETER = re.compile(r"%\((\w+)\)s")
+IDENTIFIER = re.compile(r"\{([a-z_]+)\}")
 BLOCK = re.compile(r"^(?=-- name: )", re.MULTILINE)
 
 
@@ -43,13 +45,14 @@ def problem_in(name: str, text: str) -> str | None:
 
 
 def as_sent(text: str) -> str:
-    """A statement of queries.sql as psycopg sends it: named parameters numbered, %% unescaped."""
+    """A statement as psycopg sends it: parameters numbered, identifiers quoted, %% unescaped."""
     numbers: dict[str, int] = {}
 
     def numbered(found: re.Match[str]) -> str:
         return f"${numbers.setdefault(found[1], len(numbers) + 1)}"
 
-    return NAMED_PARAMETER.sub(numbered, text).replace("%%", "%")
+    quoted = IDENTIFIER.sub(r'"\1"', text)
+    return NAMED_PARAMETER.sub(numbered, quoted).replace("%%", "%")
 
 
 def _texts() -> Iterator[tuple[str, str]]:
@@ -65,9 +68,10 @@ def _texts() -> Iterator[tuple[str, str]]:
 
 
 def _queries(text: str) -> Iterator[tuple[str, str]]:
-    for block in BLOCK.split(text)[1:]:
-        title, _, _ = block.partition("\n")
-        yield f"db/queries.sql {title}", as_sent(block)
+    lines_before = 0
+    for block in BLOCK.split(text):
+        yield "db/queries.sql", "\n" * lines_before + as_sent(block)
+        lines_before += block.count("\n")
 
 
 def _migration(module_name: str, way: str) -> str:
