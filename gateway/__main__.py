@@ -10,47 +10,55 @@ from gateway.metrics import Metrics
 from gateway.relay import Relay
 from gateway.server import GatewayServer
 from process import entry
+from process.guard import REVOKED, Guard
 from process.ports import listening_socket
 from process.settings import Settings, SettingsError
 from process.shutdown import stop_on_signals
-from process.tokens import Verifier
 
 
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. SettingsError where something is missing."""
-    dsn, secret = _required(settings)
+    dsn = _required(settings)
     stop = stop_on_signals()
     listening = listening_socket(settings.gateway_listen, setting="SONNETTE_GATEWAY_LISTEN")
     _raise_file_limit()
     metrics = Metrics()
+    guard = Guard(settings, dsn, application_name="sonnette gateway")
     relay = Relay(dsn, metrics)
-
-    async def mark_all() -> None:
-        relay.hub.mark_all()
-
-    listener = Listener(
-        dsn,
-        ["sonnette"],
-        application_name="sonnette gateway listener",
-        on_ring=relay.on_ring,
-        on_listening=mark_all,
-    )
-    server = GatewayServer(
-        relay.hub, Verifier(secret), Health(relay, listener, metrics), metrics, settings
-    )
+    listener = _listener(dsn, relay, guard)
+    health = Health(relay, listener, guard, metrics)
+    server = GatewayServer(relay.hub, guard, health, metrics, settings)
     async with asyncio.TaskGroup() as tasks:
-        background = [tasks.create_task(relay.run()), tasks.create_task(listener.run())]
+        beside = [relay.run(), listener.run(), guard.run()]
+        background = [tasks.create_task(work) for work in beside]
         await server.run(listening, stop)
         for task in background:
             task.cancel()
 
 
-def _required(settings: Settings) -> tuple[str, str]:
+def _listener(dsn: str, relay: Relay, guard: Guard) -> Listener:
+    async def mark_all() -> None:
+        relay.hub.mark_all()
+
+    def on_ring(channel: str, payload: str) -> None:
+        if channel == REVOKED:
+            guard.rung()
+        else:
+            relay.on_ring(channel, payload)
+
+    return Listener(
+        dsn,
+        ["sonnette", REVOKED],
+        application_name="sonnette gateway listener",
+        on_ring=on_ring,
+        on_listening=mark_all,
+    )
+
+
+def _required(settings: Settings) -> str:
     if settings.database_url is None:
         raise SettingsError("DATABASE_URL is not set; the gateway reads its users' feeds there")
-    if settings.jwt_secret is None:
-        raise SettingsError("SONNETTE_JWT_SECRET is not set; it verifies the users' tokens")
-    return settings.database_url, settings.jwt_secret
+    return settings.database_url
 
 
 def _raise_file_limit() -> None:

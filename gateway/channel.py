@@ -6,6 +6,7 @@ answered, because clients drop what comes earlier.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 import msgspec
 
@@ -53,7 +54,7 @@ class Channel:
     """A topic that a socket has joined.
 
     `user` is the token's, None for service_role. `expires_at` is its exp, `asked_at` when the join
-    came, in seconds since 1970.
+    came, in seconds since 1970; `issued_at` is its iat, where it has one.
     """
 
     __slots__ = (
@@ -67,6 +68,7 @@ class Channel:
         "asked_at",
         "bindings",
         "expires_at",
+        "issued_at",
         "joined",
         "open",
         "topic",
@@ -90,6 +92,7 @@ class Channel:
         self.topic = join.topic
         self.user: str | None = None
         self.expires_at = 0.0
+        self.issued_at: datetime | None = None
         self.asked_at = 0.0
         self.bindings: list[Binding] = []
         self.joined = False

@@ -9,14 +9,16 @@ from db.listener import Listener
 from gateway.metrics import Metrics
 from gateway.protocol import dumps
 from gateway.relay import Relay
+from process.guard import Guard
 
 
 class Health:
     """Answers from the facts that the tests wait for, too."""
 
-    def __init__(self, relay: Relay, listener: Listener, metrics: Metrics) -> None:
+    def __init__(self, relay: Relay, listener: Listener, guard: Guard, metrics: Metrics) -> None:
         self._relay = relay
         self._listener = listener
+        self._guard = guard
         self._metrics = metrics
 
     def problems(self) -> list[str]:
@@ -24,7 +26,7 @@ class Health:
         problems = list(self._relay.problems)
         if self._listener.problem is not None:
             problems.append(f"not listening: {self._listener.problem}")
-        return problems
+        return [*problems, *self._guard.problems()]
 
     def respond(self, connection: ServerConnection, path: str) -> Response | None:
         """The answer for a health path, None for any other."""

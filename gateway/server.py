@@ -16,6 +16,7 @@ from urllib.parse import parse_qs
 import structlog
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
 from gateway.health import Health
@@ -25,9 +26,10 @@ from gateway.protocol import BadFrame, Serializer, serializer
 from gateway.returns import Returns, caller
 from gateway.session import Limits, Session
 from gateway.socket import Socket
+from process.guard import Guard
 from process.ports import BACKLOG
 from process.settings import Settings
-from process.tokens import Verifier
+from process.tokens import UnknownKey
 
 log = structlog.get_logger(__name__)
 
@@ -43,10 +45,10 @@ class GatewayServer:
     """Serves clients of `hub` on a listening socket, until `run` is told to stop."""
 
     def __init__(
-        self, hub: Hub, verifier: Verifier, health: Health, metrics: Metrics, settings: Settings
+        self, hub: Hub, guard: Guard, health: Health, metrics: Metrics, settings: Settings
     ) -> None:
         self._hub = hub
-        self._verifier = verifier
+        self._guard = guard
         self._health = health
         self._metrics = metrics
         self._settings = settings
@@ -70,7 +72,7 @@ class GatewayServer:
             logger=_websockets_log(),
         )
         async with asyncio.TaskGroup() as tasks:
-            looking = tasks.create_task(self._look_after())
+            looking = tasks.create_task(self._look_after(tasks))
             await stop.wait()
             await self._drain(server)
             looking.cancel()
@@ -108,7 +110,7 @@ class GatewayServer:
             chosen,
             client.send,
             self._hub,
-            self._verifier,
+            self._guard.verifier,
             self._limits,
             _key(request),
         )
@@ -118,7 +120,7 @@ class GatewayServer:
         try:
             async for data in connection:
                 client.last_heard_at = clock()
-                self._receive(session, data)
+                await self._receive(session, data)
         except ConnectionClosed:
             pass
         finally:
@@ -128,23 +130,36 @@ class GatewayServer:
             farewell = bool(connection.protocol.close_rcvd_then_sent)
             self._returns.ended(who, clock() - opened_s, farewell, clock())
 
-    def _receive(self, session: Session, data: str | bytes) -> None:
+    async def _receive(self, session: Session, data: str | bytes) -> None:
+        """Act on a frame. Its token may name a new key: then the frames behind it wait, too."""
         self._metrics.frames_in.inc()
+        came_at = datetime.now(UTC)
+        while not self._acted(session, data, came_at):
+            await self._guard.newer_keys()
+
+    def _acted(self, session: Session, data: str | bytes, came_at: datetime) -> bool:
         try:
-            session.receive(data, datetime.now(UTC))
+            session.receive(data, datetime.now(UTC), came_at)
+        except UnknownKey:
+            return False
         except BadFrame as bad:
             # As on Supabase the connection lives on: the frame is the client's own loss.
             self._metrics.bad_frames.inc()
             log.debug("bad frame", reason=str(bad))
+        return True
 
-    async def _look_after(self) -> None:
-        """The one timer: expired tokens, sockets that hang, pings."""
+    async def _look_after(self, tasks: asyncio.TaskGroup) -> None:
+        """The one timer: tokens that expired or were revoked, sockets that hang, pings."""
         clock = asyncio.get_running_loop().time
+        seen = 0
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             now_s = datetime.now(UTC).timestamp()
+            before, seen = seen, self._guard.revocations.version
             for place, (client, session) in enumerate(list(self._clients.values())):
                 session.expire(now_s)
+                if seen != before and session.end_revoked():
+                    tasks.create_task(client.close(CloseCode.POLICY_VIOLATION, "token revoked"))
                 await client.look(clock())
                 if place % 500 == 499:
                     await asyncio.sleep(0)

@@ -11,10 +11,11 @@ from gateway.channel import TOPIC_PREFIX, Binding, Channel, Send
 from gateway.hub import Hub
 from gateway.joins import JoinRefused, Wanted, bindings_of, token_of
 from gateway.protocol import PHOENIX, Message, Serializer
-from process.tokens import Identity, TokenRefused, Verifier
+from process.tokens import REVOKED, Identity, TokenRefused, Verifier
 
 TOKEN_EXPIRED = 4001
 TOKEN_REFUSED = 4003
+TOKEN_REVOKED = 4005
 ANSWER_LIMIT_S = 7  # clients give a join up after 10 s, and the look that finds it may be late
 NO_ANSWER = "UnableToConnectToProject: the database cannot be reached; try again"
 
@@ -59,14 +60,18 @@ class Session:
         self._last_id = 0
         self.channels: dict[str, Channel] = {}
 
-    def receive(self, data: str | bytes, now: datetime) -> None:
-        """Act on one frame."""
+    def receive(self, data: str | bytes, now: datetime, came_at: datetime | None = None) -> None:
+        """Act on one frame, which has been here since `came_at`.
+
+        UnknownKey where its token names a key that is not known here: the same frame again, once
+        the published keys were fetched anew, is acted on.
+        """
         message = self._serializer.decode(data)
         match message.event:
             case "heartbeat" if message.topic == PHOENIX:
                 self._reply(message, "ok", {})
             case "phx_join":
-                self._join(message, now)
+                self._join(message, now, came_at or now)
             case "phx_leave":
                 self._leave(message)
             case "access_token":
@@ -106,16 +111,29 @@ class Session:
                 channel.refuse(NO_ANSWER)
             self._drop(channel)
 
-    def _join(self, message: Message, now: datetime) -> None:
+    def end_revoked(self) -> bool:
+        """Fail the channels whose token was taken back; True: whoever has it keeps no socket."""
+        revoked = [
+            channel
+            for channel in self.channels.values()
+            if self._verifier.revoked(channel.user, channel.issued_at)
+        ]
+        for channel in revoked:
+            if channel.open:
+                channel.fail(TOKEN_REVOKED, REVOKED)
+            self._drop(channel)
+        return bool(revoked)
+
+    def _join(self, message: Message, now: datetime, came_at: datetime) -> None:
         # A second join replaces the first silently: PyPI realtime takes any phx_close as its own.
         self._drop(self.channels.get(message.topic))
         channel = Channel(self._serializer, self._send, message)
-        channel.asked_at = now.timestamp()
+        channel.asked_at = came_at.timestamp()
         try:
             self._check_topic(message.topic)
             identity = self._identity(message, now)
             channel.user = _user(identity)
-            channel.expires_at = identity.expires_at.timestamp()
+            _stamp(channel, identity)
             wanted = self._wanted(message, channel)
         except (JoinRefused, TokenRefused) as refused:
             channel.refuse(_reason(refused))
@@ -157,7 +175,7 @@ class Session:
         if channel.user != _user(identity):
             self._fail(channel, TOKEN_REFUSED, "Unauthorized: the token is another user's")
             return
-        channel.expires_at = identity.expires_at.timestamp()
+        _stamp(channel, identity)
 
     def _identity(self, message: Message, now: datetime) -> Identity:
         # The same rule for both: a publishable key, sb_..., is no token of ours.
@@ -209,6 +227,11 @@ class Session:
                 message.join_ref, message.ref, message.topic, "phx_reply", payload
             )
         )
+
+
+def _stamp(channel: Channel, identity: Identity) -> None:
+    channel.expires_at = identity.expires_at.timestamp()
+    channel.issued_at = identity.issued_at
 
 
 def _user(identity: Identity) -> str | None:

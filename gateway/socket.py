@@ -61,6 +61,12 @@ class Socket:
         log.info("socket cut", reason=reason, unread_bytes=self._unread_bytes())
         transport.abort()
 
+    async def close(self, code: int, reason: str) -> None:
+        """Say why, and close; who does not answer is cut off by websockets' own limit."""
+        self._metrics.cut.labels(reason=reason).inc()
+        log.info("socket closed", reason=reason)
+        await self._connection.close(code, reason)
+
     async def look(self, now_s: float) -> None:
         """The regular look: cut who hangs, ping who has been silent."""
         if self._still_unread() == 0:

@@ -54,7 +54,7 @@ class Guard:
         return [problem for problem in found if problem is not None]
 
     async def newer_keys(self) -> None:
-        """After an UnknownKey: return once the keys have been asked for again, in 5 s at most."""
+        """After an UnknownKey: return once the keys have been asked for again, in 4 s at most."""
         if self._jwks is not None:
             await self._jwks.newer()
 

@@ -1,7 +1,7 @@
 """Keeps a KeyRing as its issuer publishes it: fetched by HTTP at start, every few minutes, and when
 a token names a key that nobody has seen.
 
-Promised: every fetch ends within 5 s and reads a bounded body; one is under way at a time, however
+Promised: every fetch ends within 4 s and reads a bounded body; one is under way at a time, however
 many wait for it; a failure leaves the keys that are known in use, is logged once, and is tried
 again after a jittered back-off. The URL may hold a key of its own and is in no sentence.
 """
@@ -22,7 +22,7 @@ from process.values import is_loopback
 
 log = structlog.get_logger(__name__)
 
-FETCH_LIMIT_S = 5  # a client waits 10 s for the answer to its join
+FETCH_LIMIT_S = 4  # a client waits 10 s for the answer to its join, which may then read a feed
 MAX_BODY_BYTES = 262_144
 REFRESH_S = 300  # how long a withdrawn key may stay in use
 MAX_RETRY_S = 60
@@ -62,7 +62,7 @@ class Jwks:
                     continue
 
     async def newer(self) -> None:
-        """Wait for the fetch that is under way, else for one that begins now: 5 s at most."""
+        """Wait for the fetch that is under way, else for one that begins now: 4 s at most."""
         self._wanted.set()
         await self._fetched.wait()
 

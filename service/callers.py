@@ -27,7 +27,7 @@ class Callers:
     async def user_of(self, request: Request) -> UUID:
         """The user who calls; Problem `token_refused` or, for now, `unavailable`.
 
-        Waits, 5 s at most, where the token names a key that may have been published just now.
+        Waits, 4 s at most, where the token names a key that may have been published just now.
         """
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token.strip():

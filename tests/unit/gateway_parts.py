@@ -117,12 +117,15 @@ class Client:
         vsn: str = "2.0.0",
         apikey: str | None = None,
         limits: Limits = Limits(10, 10),  # noqa: B008 - it is frozen
+        verifier: Verifier | None = None,
     ) -> None:
         speaks = serializer(vsn)
         assert speaks is not None
         self.vsn = vsn
         self.sent: list[str] = []
-        self.session = Session(speaks, self.sent.append, hub, Verifier(SECRET), limits, apikey)
+        self.session = Session(
+            speaks, self.sent.append, hub, verifier or Verifier(SECRET), limits, apikey
+        )
         self._refs = 0
 
     def say(
