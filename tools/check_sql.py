@@ -19,7 +19,6 @@ from pglast.parser import ParseError
 DB = Path(__file__).parent.parent / "db"
 IDENTIFIER = re.compile(r"\{(\w+)\}")  # filled in by psycopg.sql
 NAMED_PARAMETER = re.compile(r"%\((\w+)\)s")
-IDENTIFIER = re.compile(r"\{([a-z_]+)\}")
 BLOCK = re.compile(r"^(?=-- name: )", re.MULTILINE)
 
 

@@ -37,4 +37,4 @@ def test_good_sql_has_no_problem() -> None:
 
 def test_a_query_is_parsed_as_it_is_sent() -> None:
     assert as_sent("select %(a)s, %(b)s, %(a)s like '%%x'") == "select $1, $2, $1 like '%x'"
-    assert as_sent("select 'b' collate {collation}") == "select 'b' collate collation"
+    assert as_sent("select 'b' collate {collation}") == "select 'b' collate \"collation\""
