@@ -1,5 +1,6 @@
 """An issuer of tokens as others run one: key pairs, tokens signed by them, and a served JWKS."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -83,6 +84,8 @@ class Issuer:
         self.status = 200
         self.body = document(*keys)
         self.asked = 0
+        self.answers = asyncio.Event()  # a test may clear it: then they are held back
+        self.answers.set()
 
     def publish(self, *keys: SigningKey) -> None:
         """These keys and no others from now on."""
@@ -91,17 +94,18 @@ class Issuer:
     async def answer(self, _request: Request) -> Response:
         """One GET."""
         self.asked += 1
+        await self.answers.wait()
         return Response(self.body, self.status, media_type="application/json")
 
 
 @asynccontextmanager
-async def issuer(*keys: SigningKey) -> AsyncIterator[Issuer]:
+async def issuer(*keys: SigningKey, address: Address | None = None) -> AsyncIterator[Issuer]:
     """A JWKS server that publishes these keys, for the length of a block."""
     found: list[Issuer] = []
 
     async def answer(request: Request) -> Response:
         return await found[0].answer(request)
 
-    async with served(Starlette(routes=[Route(PATH, answer)])) as address:
-        found.append(Issuer(address, keys))
+    async with served(Starlette(routes=[Route(PATH, answer)]), address) as where:
+        found.append(Issuer(where, keys))
         yield found[0]
