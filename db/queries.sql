@@ -249,6 +249,59 @@ order by id desc limit 1
 select done_at is not null from sonnette.requests
 where id = %(request_id)s and user_id = %(user_id)s
 
+-- name: key_claimed
+-- A row where the key is now the caller's: new, or left over from more than a day ago. Another
+-- transaction that is just claiming it is waited for.
+insert into sonnette.idempotency_keys as k (user_id, route, key, body_hash, running_until)
+values (%(user_id)s, %(route)s, %(key)s, %(body_hash)s,
+        clock_timestamp() + make_interval(secs => %(lease_s)s))
+on conflict (user_id, route, key) do update
+set body_hash = excluded.body_hash, at = excluded.at, running_until = excluded.running_until,
+    backend_pid = excluded.backend_pid, activation_id = null, request_id = null,
+    status = null, headers = null, body = null
+where k.at < now() - interval '24 hours'
+returning true
+
+-- name: key_found
+-- What is known under a key that was claimed before. It runs no longer when its time is up or the
+-- connection that claimed it is gone, as after a kill -9.
+select body_hash, activation_id, request_id, status, headers, body,
+       case when exists (select from pg_stat_activity s where s.pid = k.backend_pid)
+            then greatest(0, extract(epoch from running_until - clock_timestamp()))::float8
+            else 0 end as running_s
+from sonnette.idempotency_keys k
+where user_id = %(user_id)s and route = %(route)s and key = %(key)s
+for update
+
+-- name: key_asked
+update sonnette.idempotency_keys
+set activation_id = %(activation_id)s, request_id = %(request_id)s
+where user_id = %(user_id)s and route = %(route)s and key = %(key)s
+
+-- name: key_taken_over
+update sonnette.idempotency_keys
+set running_until = clock_timestamp() + make_interval(secs => %(lease_s)s),
+    backend_pid = pg_backend_pid()
+where user_id = %(user_id)s and route = %(route)s and key = %(key)s
+
+-- name: key_released
+update sonnette.idempotency_keys set running_until = clock_timestamp()
+where user_id = %(user_id)s and route = %(route)s and key = %(key)s and status is null
+
+-- name: key_answered
+update sonnette.idempotency_keys
+set status = %(status)s, headers = %(headers)s, body = %(body)s
+where user_id = %(user_id)s and route = %(route)s and key = %(key)s and status is null
+
+-- name: keys_pruned
+with old as (
+    select user_id, route, key from sonnette.idempotency_keys
+    where at < now() - interval '24 hours'
+    order by at limit %(most)s
+    for update skip locked)
+delete from sonnette.idempotency_keys k using old
+where (k.user_id, k.route, k.key) = (old.user_id, old.route, old.key)
+
 -- name: role_taken_on
 select set_config('role', %(role)s, false)
 

@@ -39,8 +39,9 @@ class Settings:
 
     `home` is where `run` keeps data and secrets. `jwks_url` is where an issuer of tokens publishes
     its keys. `providers` is a TOML file of provider accounts. `max_buffer_bytes` is per socket,
-    `max_channels` per socket, `max_bindings` per channel. `demo` is set by `sonnette run` alone:
-    the service then renews tokens.
+    `max_channels` per socket, `max_bindings` per channel. `user_requests_per_s` and
+    `address_requests_per_s` are what the service takes of one user and of one address. `demo` is
+    set by `sonnette run` alone: the service then renews tokens.
     """
 
     home: Path
@@ -61,6 +62,8 @@ class Settings:
     max_buffer_bytes: int = 1_048_576
     max_channels: int = 100
     max_bindings: int = 100
+    user_requests_per_s: int = 100
+    address_requests_per_s: int = 500
     demo: bool = False
     sources: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
@@ -90,6 +93,10 @@ def load(environ: Mapping[str, str]) -> Settings:
         max_buffer_bytes=read("max_buffer_bytes", values.count, Settings.max_buffer_bytes),
         max_channels=read("max_channels", values.count, Settings.max_channels),
         max_bindings=read("max_bindings", values.count, Settings.max_bindings),
+        user_requests_per_s=read("user_requests_per_s", values.count, Settings.user_requests_per_s),
+        address_requests_per_s=read(
+            "address_requests_per_s", values.count, Settings.address_requests_per_s
+        ),
         demo=read("demo", values.flag, Settings.demo),
         sources=read.sources,
     )

@@ -13,7 +13,8 @@ from process import entry, http
 from process.guard import REVOKED, Guard
 from process.settings import Settings, SettingsError
 from process.shutdown import stop_on_signals
-from service import database
+from service import database, housekeeping
+from service.allowances import Allowances
 from service.answers import Resources
 from service.app import application
 from service.callers import Callers
@@ -22,6 +23,7 @@ from service.limits import Slots
 from service.metrics import Metrics
 from service.parts import Parts
 from service.waiting import FEEDS, WORK, Doorbell
+from service.writes import Writes
 
 
 async def serve(settings: Settings) -> None:
@@ -43,11 +45,29 @@ async def serve_until(stop: asyncio.Event, settings: Settings) -> None:
     )
     async with database.opened(dsn) as db:
         await db.check()
-        parts = Parts(settings, db, Callers(guard), doorbell, Slots(), Resources(metrics), _now)
+        allowances = Allowances(
+            settings.user_requests_per_s, settings.address_requests_per_s, metrics.refused
+        )
+        parts = Parts(
+            settings=settings,
+            database=db,
+            callers=Callers(guard, allowances),
+            allowances=allowances,
+            doorbell=doorbell,
+            slots=Slots(),
+            resources=Resources(metrics),
+            writes=Writes(db, _now),
+            clock=_now,
+        )
         health = Health(db, listener, guard, parts.slots, metrics)
         app = application(parts, settings.jwt_secret, health.routes())
         async with asyncio.TaskGroup() as tasks:
-            beside = [listener.run(), guard.run(), _end_waits(stop, doorbell)]
+            beside = [
+                listener.run(),
+                guard.run(),
+                housekeeping.keep_house(db),
+                _end_waits(stop, doorbell),
+            ]
             background = [tasks.create_task(work) for work in beside]
             where = settings.service_listen
             await http.serve(app, where, setting="SONNETTE_SERVICE_LISTEN", stop=stop)

@@ -28,6 +28,7 @@ from service.parameters import (
 from service.parts import Parts
 from service.payloads import Activation, ActivationWithMessages, Purchase
 from service.problems import Problem
+from service.writes import Asked, Write
 
 
 class Activations:
@@ -48,32 +49,36 @@ class Activations:
         user_id = await self._parts.callers.user_of(request)
         purchase = payloads.checked(await read(request, Purchase))
 
-        async def ask(connection: Connection) -> Seen:
+        async def ask(connection: Connection) -> Asked:
             bought = await rows.buy(connection, user_id, purchase)
-            return Seen(bought, await rows.numbered(connection, user_id))
+            asked = Seen(bought, await rows.numbered(connection, user_id))
+            return Asked(user_id, bought.id, seen=asked)
 
-        asked = await self._parts.database.write(user_id, ask)
-        seen = await self._bought(request, asked)
-        status = outcomes.of_purchase(seen)
-        return answer(seen.activation, status=status, headers=outcomes.headers(seen))
+        async def tell(asked: Asked) -> Response:
+            found = await self._bought(request, asked)
+            status = outcomes.of_purchase(found)
+            return answer(found.activation, status=status, headers=outcomes.headers(found))
 
-    async def _bought(self, request: Request, asked: Seen) -> Seen:
-        bought = asked.activation
+        write = Write(user_id, "POST /v1/activations", purchase, ask, tell)
+        return await self._parts.writes.answered(request, write)
 
+    async def _bought(self, request: Request, asked: Asked) -> Seen:
         async def look() -> Seen:
-            return await seen(self._parts, bought.user_id, bought.id)
+            return await seen(self._parts, asked.user_id, asked.activation_id)
 
         limit_s = wait_s(request.headers.getlist("prefer"))
-        names = [waiting.activation(bought.id)]
-        if limit_s == 0:
-            return asked
+        names = [waiting.activation(asked.activation_id)]
+        if limit_s == 0 and asked.seen is not None:
+            return asked.seen
         try:
             return await self._parts.settled_write(
-                request, bought.user_id, names, look, outcomes.purchase_settled, limit_s
+                request, asked.user_id, names, look, outcomes.purchase_settled, limit_s
             )
         except SonnetteError:
+            if asked.seen is None:
+                raise
             # The purchase stands; an error here would make the caller buy another.
-            return asked
+            return asked.seen
 
     async def _list(self, request: Request) -> Response:
         user_id = await self._parts.callers.user_of(request)

@@ -46,11 +46,17 @@ def answer(
     )
 
 
-def problem_answer(problem: Problem) -> Response:
-    """The refusal as `application/problem+json`."""
+def request_id_of(scope: Scope) -> str | None:
+    """The name that service/front.py gave to this request."""
+    found = scope.get("state", {}).get("request_id")
+    return None if found is None else str(found)
+
+
+def problem_answer(problem: Problem, request_id: str | None) -> Response:
+    """The refusal as `application/problem+json`, naming the request."""
     kind = _LastWord if problem.code == "body_too_large" else Response
     headers = {**NEVER_STORED, **problem.headers}
-    return kind(problem.body(), problem.status.value, headers, "application/problem+json")
+    return kind(problem.body(request_id), problem.status.value, headers, "application/problem+json")
 
 
 async def read(request: Request, kind: type[T]) -> T:
@@ -135,16 +141,27 @@ class Resources:
 
 async def _guarded(endpoint: Endpoint, request: Request) -> Response:
     try:
-        if int(request.headers.get("content-length", "0")) > MAX_BODY_BYTES:
+        if _declared_length(request) > MAX_BODY_BYTES:
             raise _too_large()
         return await endpoint(request)
-    except Problem as problem:
-        return problem_answer(problem)
-    except SonnetteError as error:
+    except Exception as error:
+        return failure_answer(request, error)
+
+
+def failure_answer(request: Request, error: Exception) -> Response:
+    """The problem document for whatever an endpoint raised; what is ours to mend is logged."""
+    if isinstance(error, Problem):
+        refusal = error
+    elif isinstance(error, SonnetteError):
         refusal = from_database(error, datetime.now(UTC))
         if refusal.status >= 500:
             log.warning("a request failed: %s", error, path=request.scope["path"])
-        return problem_answer(refusal)
-    except Exception:
-        log.exception("a request failed by a mistake of ours")
-        return problem_answer(internal())
+    else:
+        log.error("a request failed by a mistake of ours", exc_info=error)
+        refusal = internal()
+    return problem_answer(refusal, request_id_of(request.scope))
+
+
+def _declared_length(request: Request) -> int:
+    text = request.headers.get("content-length", "0")
+    return int(text) if text.isdecimal() and len(text) < 20 else 0

@@ -4,28 +4,44 @@ Cross-origin requests are refused by browsers unless SONNETTE_CORS_ORIGINS lets 
 """
 
 from collections.abc import Sequence
+from http import HTTPStatus
 
 from starlette.applications import Starlette
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp
 
 from service.account import Accounts
 from service.activations import Activations
-from service.answers import problem_answer
+from service.answers import failure_answer, problem_answer, request_id_of
 from service.changes import ChangesFeed
+from service.front import HEADER as REQUEST_ID
+from service.front import AddressLimit, RequestIds
 from service.outcomes import FEED_SEQ
 from service.page import Page
 from service.parts import Parts
 from service.problems import Problem, internal
 from service.renewal import Renewal
 from service.requests import Requests
+from service.writes import REPLAYED
+
+ALLOWED_HEADERS = (
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "Last-Event-ID",
+    "Prefer",
+    REQUEST_ID,
+)
+EXPOSED_HEADERS = (FEED_SEQ, "Location", "Retry-After", REPLAYED, REQUEST_ID, "WWW-Authenticate")
 
 
-def application(parts: Parts, secret: str | None, health: Sequence[Route] = ()) -> Starlette:
+def application(parts: Parts, secret: str | None, health: Sequence[Route] = ()) -> ASGIApp:
     """All routes over `parts`; `secret` signs the demo's tokens, and without one there are none."""
     routes = [
         *Accounts(parts).routes(),
@@ -38,11 +54,19 @@ def application(parts: Parts, secret: str | None, health: Sequence[Route] = ()) 
     ]
     app = Starlette(
         routes=routes,
-        middleware=_cors(parts.settings.cors_origins),
-        exception_handlers={HTTPException: _no_route},
+        middleware=[
+            *_cors(parts.settings.cors_origins),
+            Middleware(AddressLimit, allowances=parts.allowances),
+        ],
+        exception_handlers={HTTPException: _no_route, Exception: _mistake},
     )
     app.router.redirect_slashes = False  # a redirected POST would lose its body
-    return app
+    return RequestIds(app)
+
+
+async def _mistake(request: Request, error: Exception) -> Response:
+    """What was raised outside of the routes that guard themselves."""
+    return failure_answer(request, error)
 
 
 def _cors(origins: Sequence[str]) -> list[Middleware]:
@@ -50,24 +74,38 @@ def _cors(origins: Sequence[str]) -> list[Middleware]:
         return []
     return [
         Middleware(
-            CORSMiddleware,
+            CrossOrigin,
             allow_origins=list(origins),
             allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type", "Prefer"],
-            expose_headers=[FEED_SEQ, "Location", "Retry-After"],
+            allow_headers=ALLOWED_HEADERS,
+            expose_headers=EXPOSED_HEADERS,
         )
     ]
+
+
+class CrossOrigin(CORSMiddleware):
+    """Starlette's, whose refusals are problem documents like everybody's."""
+
+    def preflight_response(self, request_headers: Headers) -> Response:
+        """The answer to an OPTIONS request that asks what a page of that origin may do."""
+        answer = super().preflight_response(request_headers)
+        if answer.status_code == HTTPStatus.OK:
+            return answer
+        refused = Problem("cross_origin_refused", bytes(answer.body).decode())
+        return problem_answer(refused, None)
 
 
 async def _no_route(request: Request, error: Exception) -> Response:
     """Starlette's own refusals: no such path, not with this method."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     headers = (error.headers or {}) if isinstance(error, HTTPException) else {}
+    request_id = request_id_of(request.scope)
     match status:
         case 404:
-            return problem_answer(Problem("not_found", "there is no such resource"))
+            refused = Problem("not_found", "there is no such resource")
         case 405:
             sentence = f"{request.method} is not possible here"
-            return problem_answer(Problem("method_not_allowed", sentence, headers=headers))
+            refused = Problem("method_not_allowed", sentence, headers=headers)
         case _:
-            return problem_answer(internal())
+            refused = internal()
+    return problem_answer(refused, request_id)

@@ -29,6 +29,12 @@ class Metrics:
             ["method", "route", "status"],
             registry=self.registry,
         )
+        self._refused = Counter(
+            "sonnette_service_refused",
+            "Requests over the rate that is allowed to a user or an address",
+            ["limit"],
+            registry=self.registry,
+        )
         self._seconds = Histogram(
             "sonnette_service_request_seconds",
             "From a request's headers to its answer, waits that it asked for included",
@@ -36,6 +42,10 @@ class Metrics:
             buckets=BUCKETS_S,
             registry=self.registry,
         )
+
+    def refused(self, limit: str) -> None:
+        """A request was over the limit of its `user` or its `address`."""
+        self._refused.labels(limit).inc()
 
     def request(self, method: str, route: str, status: int, elapsed_s: float) -> None:
         """One request was answered."""

@@ -6,7 +6,7 @@ a misspelt filter that is ignored would show more than was asked for.
 
 import base64
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import TypeVar, get_args
@@ -23,8 +23,10 @@ T = TypeVar("T", bound=msgspec.Struct)
 DEFAULT_WAIT_S = 5
 MAX_WAIT_S = 30
 MAX_LIMIT = 1000
+IDEMPOTENCY_KEY = "Idempotency-Key"
 STATUSES: tuple[str, ...] = get_args(Status)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_KEY = re.compile(r"[\x20-\x7e]{1,255}")
 _WAIT = re.compile(r'\s*wait\s*=\s*"?([0-9]{1,9})"?\s*(;.*)?', re.ASCII | re.IGNORECASE)
 
 
@@ -84,6 +86,19 @@ def wait_s(prefer: Iterable[str]) -> int:
         if found := _WAIT.fullmatch(preference):
             return min(int(found[1]), MAX_WAIT_S)
     return DEFAULT_WAIT_S
+
+
+def idempotency_key(values: Sequence[str]) -> str | None:
+    """The Idempotency-Key header's value, None where there is none; Problem `malformed`."""
+    if not values:
+        return None
+    if len(values) > 1 or not _KEY.fullmatch(values[0]):
+        raise Problem(
+            "malformed",
+            "an Idempotency-Key is 1 to 255 printable ASCII characters, given once",
+            {"field": IDEMPOTENCY_KEY},
+        )
+    return values[0]
 
 
 def statuses(text: str | None) -> list[str] | None:

@@ -12,11 +12,13 @@ from uuid import UUID
 from starlette.requests import Request
 
 from process.settings import Settings
+from service.allowances import Allowances
 from service.answers import Resources
 from service.callers import Callers
 from service.database import Database
 from service.limits import Slots
 from service.waiting import Doorbell, settled, while_there
+from service.writes import Writes
 
 T = TypeVar("T")
 
@@ -28,9 +30,11 @@ class Parts:
     settings: Settings
     database: Database
     callers: Callers
+    allowances: Allowances
     doorbell: Doorbell
     slots: Slots
     resources: Resources
+    writes: Writes
     clock: Callable[[], datetime]
 
     async def settled(

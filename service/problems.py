@@ -20,6 +20,7 @@ QUERY_CANCELED = "57014"  # our own statement_timeout: someone holds a lock for 
 # code -> (status, title). The title is the same for every refusal of that code (RFC 9457 3.1.3).
 KINDS: Mapping[str, tuple[HTTPStatus, str]] = {
     "malformed": (HTTPStatus.BAD_REQUEST, "The request cannot be read"),
+    "cross_origin_refused": (HTTPStatus.BAD_REQUEST, "Not from that origin"),
     "token_refused": (HTTPStatus.UNAUTHORIZED, "No valid token"),
     "not_enough_money": (HTTPStatus.PAYMENT_REQUIRED, "Not enough money"),
     "not_found": (HTTPStatus.NOT_FOUND, "There is nothing here"),
@@ -37,7 +38,10 @@ KINDS: Mapping[str, tuple[HTTPStatus, str]] = {
     "cursor_too_old": (HTTPStatus.GONE, "Cursor too old"),
     "body_too_large": (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "Body too large"),
     "unsupported_media_type": (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "Not JSON"),
+    "key_reused": (HTTPStatus.UNPROCESSABLE_ENTITY, "Idempotency-Key used before"),
+    "key_in_use": (HTTPStatus.CONFLICT, "The same request still runs"),
     "invalid_value": (HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid value"),
+    "too_many_requests": (HTTPStatus.TOO_MANY_REQUESTS, "Too many requests"),
     "too_many_waiting": (HTTPStatus.TOO_MANY_REQUESTS, "Too many requests wait"),
     "internal": (HTTPStatus.INTERNAL_SERVER_ERROR, "Sonnette failed"),
     "unavailable": (HTTPStatus.SERVICE_UNAVAILABLE, "Not available now"),
@@ -60,15 +64,22 @@ class Problem(Exception):
         self.members = members or {}
         self.headers = headers or {}
 
-    def body(self) -> bytes:
+    @property
+    def passing(self) -> bool:
+        """Whether it says nothing of what was asked, and the same request may yet succeed."""
+        return self.status >= 500 or self.status == HTTPStatus.TOO_MANY_REQUESTS
+
+    def body(self, request_id: str | None = None) -> bytes:
         """The JSON of an `application/problem+json` answer."""
-        standard = {
+        standard: dict[str, object] = {
             "type": f"urn:sonnette:problem:{self.code}",
             "title": self.title,
             "status": self.status.value,
             "detail": str(self),
             "code": self.code,
         }
+        if request_id is not None:
+            standard["request_id"] = request_id
         return msgspec.json.encode({**standard, **self.members, **standard})
 
 

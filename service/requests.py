@@ -5,14 +5,13 @@ caller likes (`Prefer: wait=N`).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from uuid import UUID
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from db.errors import DatabaseRefused
+from db.errors import DatabaseRefused, translated
 from service import outcomes, rows, waiting
 from service.activations import named, seen
 from service.answers import answer, read
@@ -21,17 +20,9 @@ from service.outcomes import Seen
 from service.parameters import wait_s
 from service.parts import Parts
 from service.payloads import Nothing
+from service.writes import Asked, Write
 
 CHECK_AGAIN_AFTER_S = 3.0  # a second check before that is answered from the row
-
-
-@dataclass(frozen=True)
-class Demand:
-    """One call: who wants what of which activation. `request_id` None: of no request of its own."""
-
-    user_id: UUID
-    activation_id: UUID
-    request_id: int | None = None
 
 
 class Requests:
@@ -50,62 +41,83 @@ class Requests:
         ]
 
     async def _check(self, request: Request) -> Response:
-        user_id, activation_id = await self._demanded(request)
+        user_id, activation_id, body = await self._demanded(request)
 
-        async def ask(connection: Connection) -> int:
+        async def ask(connection: Connection) -> Asked:
             recent = await rows.answered_check(
                 connection, user_id, activation_id, CHECK_AGAIN_AFTER_S
             )
-            return recent or await rows.ask(connection, user_id, activation_id, "check")
+            request_id = recent or await rows.ask(connection, user_id, activation_id, "check")
+            return Asked(user_id, activation_id, request_id)
 
-        request_id = await self._parts.database.write(user_id, ask)
-        demand = Demand(user_id, activation_id, request_id)
-        found = await self._settled(request, demand, outcomes.check_settled)
-        return _answer(found, outcomes.of_check(found))
+        async def tell(asked: Asked) -> Response:
+            found = await self._settled(request, asked, outcomes.check_settled)
+            return _answer(found, outcomes.of_check(found))
+
+        write = Write(user_id, _route(activation_id, "check"), body, ask, tell)
+        return await self._parts.writes.answered(request, write)
 
     async def _cancel(self, request: Request) -> Response:
-        user_id, activation_id = await self._demanded(request)
-        try:
-            request_id: int | None = await self._asked(user_id, activation_id, "cancel")
-        except DatabaseRefused as refused:
-            if refused.fields.get("status") != "cancelling":
-                raise
-            request_id = None  # an operator has begun it: the same is wanted
-        demand = Demand(user_id, activation_id, request_id)
-        found = await self._settled(request, demand, outcomes.cancel_settled)
-        return _answer(found, outcomes.of_cancel(found, self._parts.clock()))
+        user_id, activation_id, body = await self._demanded(request)
+
+        async def ask(connection: Connection) -> Asked:
+            return await _ask_to_cancel(connection, user_id, activation_id)
+
+        async def tell(asked: Asked) -> Response:
+            found = await self._settled(request, asked, outcomes.cancel_settled)
+            return _answer(found, outcomes.of_cancel(found, self._parts.clock()))
+
+        write = Write(user_id, _route(activation_id, "cancel"), body, ask, tell)
+        return await self._parts.writes.answered(request, write)
 
     async def _finish(self, request: Request) -> Response:
-        user_id, activation_id = await self._demanded(request)
-        request_id = await self._asked(user_id, activation_id, "finish")
-        demand = Demand(user_id, activation_id, request_id)
-        found = await self._settled(request, demand, outcomes.finish_settled)
-        return _answer(found, outcomes.of_finish(found))
+        user_id, activation_id, body = await self._demanded(request)
 
-    async def _demanded(self, request: Request) -> tuple[UUID, UUID]:
+        async def ask(connection: Connection) -> Asked:
+            request_id = await rows.ask(connection, user_id, activation_id, "finish")
+            return Asked(user_id, activation_id, request_id)
+
+        async def tell(asked: Asked) -> Response:
+            found = await self._settled(request, asked, outcomes.finish_settled)
+            return _answer(found, outcomes.of_finish(found))
+
+        write = Write(user_id, _route(activation_id, "finish"), body, ask, tell)
+        return await self._parts.writes.answered(request, write)
+
+    async def _demanded(self, request: Request) -> tuple[UUID, UUID, Nothing]:
         user_id = await self._parts.callers.user_of(request)
-        await read(request, Nothing)
-        return user_id, named(request)
-
-    async def _asked(self, user_id: UUID, activation_id: UUID, kind: str) -> int:
-        async def ask(connection: Connection) -> int:
-            return await rows.ask(connection, user_id, activation_id, kind)
-
-        return await self._parts.database.write(user_id, ask)
+        body = await read(request, Nothing)
+        return user_id, named(request), body
 
     async def _settled(
-        self, request: Request, demand: Demand, is_settled: Callable[[Seen], bool]
+        self, request: Request, asked: Asked, is_settled: Callable[[Seen], bool]
     ) -> Seen:
         async def look() -> Seen:
-            return await seen(self._parts, demand.user_id, demand.activation_id, demand.request_id)
+            return await seen(self._parts, asked.user_id, asked.activation_id, asked.request_id)
 
-        names = [waiting.activation(demand.activation_id)]
-        if demand.request_id is not None:
-            names.append(waiting.request(demand.request_id))
+        names = [waiting.activation(asked.activation_id)]
+        if asked.request_id is not None:
+            names.append(waiting.request(asked.request_id))
         limit_s = wait_s(request.headers.getlist("prefer"))
         return await self._parts.settled_write(
-            request, demand.user_id, names, look, is_settled, limit_s
+            request, asked.user_id, names, look, is_settled, limit_s
         )
+
+
+async def _ask_to_cancel(connection: Connection, user_id: UUID, activation_id: UUID) -> Asked:
+    try:
+        with translated():
+            async with connection.transaction():
+                request_id = await rows.ask(connection, user_id, activation_id, "cancel")
+    except DatabaseRefused as refused:
+        if refused.fields.get("status") != "cancelling":
+            raise
+        return Asked(user_id, activation_id)  # an operator has begun it: the same is wanted
+    return Asked(user_id, activation_id, request_id)
+
+
+def _route(activation_id: UUID, kind: str) -> str:
+    return f"POST /v1/activations/{activation_id}/{kind}"
 
 
 def _answer(found: Seen, status: int) -> Response:

@@ -56,6 +56,8 @@ def test_each_setting_is_read_from_its_own_variable() -> None:
             "SONNETTE_MAX_BUFFER_BYTES": "2000",
             "SONNETTE_MAX_CHANNELS": "3",
             "SONNETTE_MAX_BINDINGS": "4",
+            "SONNETTE_USER_REQUESTS_PER_S": "5",
+            "SONNETTE_ADDRESS_REQUESTS_PER_S": "6",
             "PATH": "/usr/bin",
         }
     )
@@ -75,6 +77,7 @@ def test_each_setting_is_read_from_its_own_variable() -> None:
     assert settings.log_level == "DEBUG"
     assert (settings.max_frame_bytes, settings.max_buffer_bytes) == (1000, 2000)
     assert (settings.max_channels, settings.max_bindings) == (3, 4)
+    assert (settings.user_requests_per_s, settings.address_requests_per_s) == (5, 6)
 
 
 def test_home_follows_the_xdg_data_folder_unless_that_is_relative() -> None:
