@@ -12,13 +12,16 @@ import socket
 from collections.abc import Callable, Generator
 
 import uvicorn
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from db.errors import SonnetteError
 from process.ports import PortInUse, listening_socket
 from process.settings import Address
 
-__all__ = ["PortInUse", "serve"]
+__all__ = ["ABORT", "PortInUse", "serve"]
+
+ABORT = "sonnette.abort"  # in an HTTP scope's extensions: a function that drops the connection
 
 DRAIN_S = 8
 
@@ -64,6 +67,7 @@ async def _run(server: uvicorn.Server, listener: socket.socket) -> bool:
 def _config(app: ASGIApp, drain_s: int) -> uvicorn.Config:
     return uvicorn.Config(
         app,
+        http=_Http,
         log_config=None,  # process/logs.py has the formatter
         access_log=False,  # a query string may hold a key
         server_header=False,
@@ -72,6 +76,23 @@ def _config(app: ASGIApp, drain_s: int) -> uvicorn.Config:
         lifespan="on",
         timeout_graceful_shutdown=drain_s,
     )
+
+
+class _Http(H11Protocol):
+    """uvicorn's HTTP/1.1, which lets the application drop a client that takes nothing any more.
+
+    ASGI knows only how to end an answer, and that waits until the client has taken all before.
+    """
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        app = self.app
+
+        async def with_abort(scope: Scope, receive: Receive, send: Send) -> None:
+            scope.setdefault("extensions", {})[ABORT] = transport.abort
+            await app(scope, receive, send)
+
+        self.app = with_abort
 
 
 class _Server(uvicorn.Server):

@@ -48,6 +48,8 @@ async def serve_until(stop: asyncio.Event, settings: Settings) -> None:
         allowances = Allowances(
             settings.user_requests_per_s, settings.address_requests_per_s, metrics.refused
         )
+        streams = Slots()
+        metrics.streams.set_function(lambda: streams.in_use)
         parts = Parts(
             settings=settings,
             database=db,
@@ -55,6 +57,7 @@ async def serve_until(stop: asyncio.Event, settings: Settings) -> None:
             allowances=allowances,
             doorbell=doorbell,
             slots=Slots(),
+            streams=streams,
             resources=Resources(metrics),
             writes=Writes(db, _now),
             clock=_now,

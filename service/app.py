@@ -20,12 +20,14 @@ from service.account import Accounts
 from service.activations import Activations
 from service.answers import failure_answer, problem_answer, request_id_of
 from service.changes import ChangesFeed
+from service.events import Events
 from service.front import HEADER as REQUEST_ID
 from service.front import AddressLimit, RequestIds
 from service.outcomes import FEED_SEQ
 from service.page import Page
 from service.parts import Parts
 from service.problems import Problem, internal
+from service.reader import Reader
 from service.renewal import Renewal
 from service.requests import Requests
 from service.writes import REPLAYED
@@ -43,11 +45,13 @@ EXPOSED_HEADERS = (FEED_SEQ, "Location", "Retry-After", REPLAYED, REQUEST_ID, "W
 
 def application(parts: Parts, secret: str | None, health: Sequence[Route] = ()) -> ASGIApp:
     """All routes over `parts`; `secret` signs the demo's tokens, and without one there are none."""
+    reader = Reader(parts.database)
     routes = [
         *Accounts(parts).routes(),
         *Activations(parts).routes(),
         *Requests(parts).routes(),
-        *ChangesFeed(parts).routes(),
+        *ChangesFeed(parts, reader).routes(),
+        *Events(parts, reader).routes(),
         *(Renewal(parts, secret).routes() if parts.settings.demo and secret else []),
         *Page(parts.resources, parts.settings.gateway_listen).routes(),
         *health,

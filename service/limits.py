@@ -29,9 +29,8 @@ class Slots:
         """Whether `take` would give a place now."""
         return self._taken[user_id] < self._per_user and self.in_use < self._total
 
-    @contextmanager
-    def take(self, user_id: UUID) -> Iterator[None]:
-        """Hold a place; Problem `too_many_waiting` or `unavailable` where none is left."""
+    def check(self, user_id: UUID) -> None:
+        """Problem `too_many_waiting` or `unavailable` where no place is left."""
         if self._taken[user_id] >= self._per_user:
             raise Problem(
                 "too_many_waiting",
@@ -40,6 +39,11 @@ class Slots:
             )
         if self.in_use >= self._total:
             raise Problem("unavailable", "too many requests are waiting", headers=retry_after())
+
+    @contextmanager
+    def take(self, user_id: UUID) -> Iterator[None]:
+        """Hold a place, or the Problem as `check` has it."""
+        self.check(user_id)
         self._move(user_id, 1)
         try:
             yield

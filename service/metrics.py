@@ -23,6 +23,11 @@ class Metrics:
             "Requests that wait for something to happen",
             registry=self.registry,
         )
+        self.streams = Gauge(
+            "sonnette_service_streams",
+            "Streams of /v1/events that are open",
+            registry=self.registry,
+        )
         self._requests = Counter(
             "sonnette_service_requests",
             "Requests answered",

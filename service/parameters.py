@@ -27,6 +27,7 @@ IDEMPOTENCY_KEY = "Idempotency-Key"
 STATUSES: tuple[str, ...] = get_args(Status)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
+_SEQ = re.compile(r"[0-9]{1,18}")
 _WAIT = re.compile(r'\s*wait\s*=\s*"?([0-9]{1,9})"?\s*(;.*)?', re.ASCII | re.IGNORECASE)
 
 
@@ -54,6 +55,14 @@ class ChangesQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     epoch: str | None = None
     wait: int = 0
     limit: int = 100
+
+
+class EventsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """GET /v1/events; `access_token` for those who cannot send the Authorization header."""
+
+    after: int | None = None
+    epoch: str | None = None
+    access_token: str | None = None
 
 
 def query(pairs: Iterable[tuple[str, str]], kind: type[T]) -> T:
@@ -99,6 +108,15 @@ def idempotency_key(values: Sequence[str]) -> str | None:
             {"field": IDEMPOTENCY_KEY},
         )
     return values[0]
+
+
+def last_event_id(text: str) -> int | None:
+    """The feed_seq of a Last-Event-ID header, None where it is empty; Problem `malformed`."""
+    if not text:
+        return None
+    if not _SEQ.fullmatch(text):
+        raise Problem("malformed", "Last-Event-ID must be a feed_seq", {"field": "Last-Event-ID"})
+    return int(text)
 
 
 def statuses(text: str | None) -> list[str] | None:

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Parts:
-    """`clock` gives the aware time of now."""
+    """`clock` gives the aware time of now, `slots` places to wait, `streams` places to listen."""
 
     settings: Settings
     database: Database
@@ -33,6 +33,7 @@ class Parts:
     allowances: Allowances
     doorbell: Doorbell
     slots: Slots
+    streams: Slots
     resources: Resources
     writes: Writes
     clock: Callable[[], datetime]

@@ -15,6 +15,7 @@ from uuid import UUID
 import msgspec
 
 from db.activation import Status
+from db.feed import LostCursor
 from service.problems import Problem
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -141,6 +142,21 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     feed_seq: int
     epoch: str
     more: bool
+
+
+class Resync(msgspec.Struct, frozen=True, kw_only=True):
+    """The `resync` event: why the cursor could not be served, and where it goes on."""
+
+    message: LostCursor
+    feed_seq: int
+    epoch: str
+
+
+class StreamEnd(msgspec.Struct, frozen=True):
+    """The last event of a stream: the problem's code and its sentence."""
+
+    code: str
+    detail: str
 
 
 class Token(msgspec.Struct, frozen=True):

@@ -63,6 +63,11 @@ class ServiceProcess:
         """Whether it is gone."""
         return self._process is None or self._process.poll() is not None
 
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended."""
+        return self._running.poll()
+
     def user(self, user_id: UUID) -> httpx.AsyncClient:
         """A client with that user's token; the caller closes it."""
         return RunningService(self.address).user(user_id)

@@ -2,13 +2,10 @@
 
 import asyncio
 import dataclasses
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from uuid import UUID
 
 import httpx
-import psycopg
 import pytest
 
 from db.errors import SonnetteError
@@ -18,6 +15,7 @@ from tests.facts import eventually
 from tests.fixtures.postgres import Database
 from tests.fixtures.service import SECRET, RunningService, running_service
 from tests.market import COUNTRY, SERVICE, Market
+from tests.outage import away
 from tests.served import free_address
 
 
@@ -102,23 +100,6 @@ async def test_it_stops_at_once_although_somebody_waits(database: Database, shop
 async def is_waiting(running: RunningService) -> bool:
     async with running.client() as client:
         return "sonnette_service_waiting 1.0" in (await client.get("/metrics")).text
-
-
-@asynccontextmanager
-async def away(database: Database) -> AsyncIterator[None]:
-    """The database takes no connections and has lost those that it had."""
-    async with await psycopg.AsyncConnection.connect(
-        database.server.dsn("postgres", "postgres"), autocommit=True
-    ) as outside:
-        await outside.execute(f"alter database {database.name} allow_connections false")
-        await outside.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity where datname = %s",
-            (database.name,),
-        )
-        try:
-            yield
-        finally:
-            await outside.execute(f"alter database {database.name} allow_connections true")
 
 
 async def test_without_its_database_it_answers_503_and_comes_back_by_itself(

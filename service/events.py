@@ -1,0 +1,90 @@
+"""/v1/events: the feed as Server-Sent Events, for EventSource and `curl -N`.
+
+The cursor is that of /v1/changes; a reconnect sends it as Last-Event-ID. EventSource cannot set
+headers, so that this route alone takes the token as `?access_token=` too; it is never logged.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import datetime
+
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+from starlette.types import Message, Receive, Scope, Send
+
+from db import feed
+from process.http import ABORT
+from service import waiting
+from service.answers import NEVER_STORED
+from service.callers import bearer
+from service.parameters import EventsQuery, bounded, last_event_id, query
+from service.parts import Parts
+from service.reader import Reader
+from service.stream import Outlet, Pace, Permit, Stream, TooSlow
+
+END: Message = {"type": "http.response.body", "body": b"", "more_body": False}
+MEDIA_TYPE = "text/event-stream"
+HEADERS: Mapping[str, str] = {**NEVER_STORED, "X-Accel-Buffering": "no"}  # nginx: hand on at once
+
+
+class Events:
+    """Streams of the feed."""
+
+    def __init__(self, parts: Parts, reader: Reader, pace: Pace | None = None) -> None:
+        self._parts = parts
+        self._reader = reader
+        self._pace = pace or Pace()
+
+    def routes(self) -> list[Route]:
+        """The routes of this noun."""
+        return [self._parts.resources.route("/v1/events", GET=self._events)]
+
+    async def _events(self, request: Request) -> Response:
+        given = request.query_params.get("access_token")
+        token = given if given and "authorization" not in request.headers else bearer(request)
+        user_id = await self._parts.callers.user_by(token)
+        asked = query(request.query_params.multi_items(), EventsQuery)
+        after = last_event_id(request.headers.get("last-event-id", ""))
+        if after is None and asked.after is not None:
+            after = bounded("after", asked.after, 0, feed.LIVE_ONLY - 1)
+
+        async def check() -> datetime:
+            _user_id, expires_at = await self._parts.callers.holder(token)
+            return expires_at
+
+        permit = Permit(user_id, check, self._parts.clock)
+        stream = Stream(self._reader, permit, after, asked.epoch, self._pace)
+        self._parts.streams.check(user_id)
+        if request.method == "HEAD":
+            return Response(None, 200, HEADERS, MEDIA_TYPE)
+        return _Answer(self._parts, permit, stream, self._pace)
+
+
+class _Answer(StreamingResponse):
+    """Runs the stream while its reader is there."""
+
+    def __init__(self, parts: Parts, permit: Permit, stream: Stream, pace: Pace) -> None:
+        super().__init__(iter(()), 200, HEADERS, MEDIA_TYPE)
+        self._parts = parts
+        self._user_id = permit.user_id
+        self._stream = stream
+        self._pace = pace
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def write(text: bytes) -> None:
+            await send({"type": "http.response.body", "body": text, "more_body": True})
+
+        start: Message = {"type": "http.response.start", "status": self.status_code}
+        name, limit_s = waiting.feed(self._user_id), self._pace.send_limit_s
+        with self._parts.streams.take(self._user_id), self._parts.doorbell.listening(name) as ear:
+            await send({**start, "headers": self.raw_headers})
+            async with waiting.while_there(receive, ear):
+                try:
+                    await self._stream.run(ear, Outlet(write, limit_s))
+                    async with asyncio.timeout(limit_s):
+                        await send(END)
+                except (TooSlow, TimeoutError):
+                    # Ending the answer would first wait for the reader to take what is buffered.
+                    scope["extensions"][ABORT]()
+                    await send(END)
