@@ -7,7 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from service import rows
+from service import operations, rows
 from service.answers import answer
 from service.database import Connection
 from service.parameters import (
@@ -33,7 +33,7 @@ class Accounts:
     def routes(self) -> list[Route]:
         """The routes of this noun."""
         route = self._parts.resources.route
-        return [route("/v1/me", GET=self._me), route("/v1/offers", GET=self._offers)]
+        return [route({operations.ACCOUNT: self._me}), route({operations.OFFERS: self._offers})]
 
     async def _me(self, request: Request) -> Response:
         user_id = await self._parts.callers.user_of(request)

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from db.errors import SonnetteError
-from service import outcomes, payloads, rows, waiting
+from service import operations, outcomes, payloads, rows, waiting
 from service.answers import answer, read
 from service.database import Connection
 from service.outcomes import Seen
@@ -41,8 +41,8 @@ class Activations:
         """The routes of this noun."""
         route = self._parts.resources.route
         return [
-            route("/v1/activations", GET=self._list, POST=self._buy),
-            route("/v1/activations/{activation_id}", GET=self._one),
+            route({operations.ACTIVATIONS: self._list, operations.BUY: self._buy}),
+            route({operations.ONE: self._one}),
         ]
 
     async def _buy(self, request: Request) -> Response:

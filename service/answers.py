@@ -20,6 +20,8 @@ from starlette.types import Message, Receive, Scope, Send
 
 from db.errors import SonnetteError
 from service.metrics import Metrics
+from service.operations import Operation
+from service.parameters import query
 from service.payloads import decode
 from service.problems import Problem, from_database, internal
 
@@ -123,20 +125,35 @@ class Resources:
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
+        self.operations: list[Operation] = []
 
-    def route(self, path: str, **endpoints: Endpoint) -> Route:
-        """The resource at `path`, with an endpoint for each method: GET=..., POST=... ."""
+    def route(self, endpoints: Mapping[Operation, Endpoint]) -> Route:
+        """The resource of these operations, which share their path."""
+        [path] = {operation.path for operation in endpoints}
+        self.operations += endpoints
+        by_method = {operation.method: operation for operation in endpoints}
 
-        async def handle(request: Request) -> Response:
+        async def answered(request: Request) -> Response:
             # Starlette answers HEAD wherever there is GET.
-            endpoint = endpoints.get(request.method) or endpoints["GET"]
+            operation = by_method.get(request.method) or by_method["GET"]
+            query(request.query_params.multi_items(), operation.query)
+            return await endpoints[operation](request)
+
+        return Route(path, self._measured(path, answered), methods=list(by_method))
+
+    def page(self, path: str, endpoint: Endpoint) -> Route:
+        """A resource for browsers, which is no part of the API."""
+        return Route(path, self._measured(path, endpoint), methods=["GET"])
+
+    def _measured(self, path: str, endpoint: Endpoint) -> Endpoint:
+        async def handle(request: Request) -> Response:
             started = time.monotonic()
             response = await _guarded(endpoint, request)
             elapsed_s = time.monotonic() - started
             self._metrics.request(request.method, path, response.status_code, elapsed_s)
             return response
 
-        return Route(path, handle, methods=list(endpoints))
+        return handle
 
 
 async def _guarded(endpoint: Endpoint, request: Request) -> Response:

@@ -16,31 +16,37 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from service import headers
 from service.account import Accounts
 from service.activations import Activations
 from service.answers import failure_answer, problem_answer, request_id_of
 from service.changes import ChangesFeed
+from service.description import Description
 from service.events import Events
-from service.front import HEADER as REQUEST_ID
 from service.front import AddressLimit, RequestIds
-from service.outcomes import FEED_SEQ
 from service.page import Page
 from service.parts import Parts
 from service.problems import Problem, internal
 from service.reader import Reader
 from service.renewal import Renewal
 from service.requests import Requests
-from service.writes import REPLAYED
 
 ALLOWED_HEADERS = (
     "Authorization",
     "Content-Type",
-    "Idempotency-Key",
-    "Last-Event-ID",
-    "Prefer",
-    REQUEST_ID,
+    headers.IDEMPOTENCY_KEY,
+    headers.LAST_EVENT_ID,
+    headers.PREFER,
+    headers.REQUEST_ID,
 )
-EXPOSED_HEADERS = (FEED_SEQ, "Location", "Retry-After", REPLAYED, REQUEST_ID, "WWW-Authenticate")
+EXPOSED_HEADERS = (
+    headers.FEED_SEQ,
+    headers.LOCATION,
+    headers.RETRY_AFTER,
+    headers.REPLAYED,
+    headers.REQUEST_ID,
+    headers.CHALLENGE,
+)
 
 
 def application(parts: Parts, secret: str | None, health: Sequence[Route] = ()) -> ASGIApp:
@@ -54,6 +60,7 @@ def application(parts: Parts, secret: str | None, health: Sequence[Route] = ()) 
         *Events(parts, reader).routes(),
         *(Renewal(parts, secret).routes() if parts.settings.demo and secret else []),
         *Page(parts.resources, parts.settings.gateway_listen).routes(),
+        *Description(parts.resources).routes(),
         *health,
     ]
     app = Starlette(
@@ -102,14 +109,14 @@ class CrossOrigin(CORSMiddleware):
 async def _no_route(request: Request, error: Exception) -> Response:
     """Starlette's own refusals: no such path, not with this method."""
     status = error.status_code if isinstance(error, HTTPException) else 500
-    headers = (error.headers or {}) if isinstance(error, HTTPException) else {}
+    allow = (error.headers or {}) if isinstance(error, HTTPException) else {}
     request_id = request_id_of(request.scope)
     match status:
         case 404:
             refused = Problem("not_found", "there is no such resource")
         case 405:
             sentence = f"{request.method} is not possible here"
-            refused = Problem("method_not_allowed", sentence, headers=headers)
+            refused = Problem("method_not_allowed", sentence, headers=allow)
         case _:
             refused = internal()
     return problem_answer(refused, request_id)

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from db import feed
-from service import waiting
+from service import operations, waiting
 from service.answers import answer
 from service.callers import bearer
 from service.parameters import MAX_LIMIT, MAX_WAIT_S, ChangesQuery, bounded, query
@@ -31,7 +31,7 @@ class ChangesFeed:
 
     def routes(self) -> list[Route]:
         """The routes of this noun."""
-        return [self._parts.resources.route("/v1/changes", GET=self._changes)]
+        return [self._parts.resources.route({operations.CHANGES: self._changes})]
 
     async def _changes(self, request: Request) -> Response:
         user_id = await self._parts.callers.user_of(request)

@@ -15,9 +15,10 @@ from starlette.types import Message, Receive, Scope, Send
 
 from db import feed
 from process.http import ABORT
-from service import waiting
+from service import operations, waiting
 from service.answers import NEVER_STORED
 from service.callers import bearer
+from service.headers import LAST_EVENT_ID
 from service.parameters import EventsQuery, bounded, last_event_id, query
 from service.parts import Parts
 from service.reader import Reader
@@ -38,14 +39,14 @@ class Events:
 
     def routes(self) -> list[Route]:
         """The routes of this noun."""
-        return [self._parts.resources.route("/v1/events", GET=self._events)]
+        return [self._parts.resources.route({operations.EVENTS: self._events})]
 
     async def _events(self, request: Request) -> Response:
         given = request.query_params.get("access_token")
         token = given if given and "authorization" not in request.headers else bearer(request)
         user_id = await self._parts.callers.user_by(token)
         asked = query(request.query_params.multi_items(), EventsQuery)
-        after = last_event_id(request.headers.get("last-event-id", ""))
+        after = last_event_id(request.headers.get(LAST_EVENT_ID, ""))
         if after is None and asked.after is not None:
             after = bounded("after", asked.after, 0, feed.LIVE_ONLY - 1)
 

@@ -14,9 +14,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.allowances import Allowances
 from service.answers import problem_answer, request_id_of
+from service.headers import REQUEST_ID
 from service.problems import Problem
 
-HEADER = "X-Request-Id"
 PROBES = frozenset({"/livez", "/readyz", "/metrics"})
 _SANE = re.compile(r"[\x20-\x7e]{1,128}")
 
@@ -31,12 +31,12 @@ class RequestIds:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = chosen(Headers(scope=scope).getlist(HEADER))
+        request_id = chosen(Headers(scope=scope).getlist(REQUEST_ID))
         scope.setdefault("state", {})["request_id"] = request_id
 
         async def send_named(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message)[HEADER] = request_id
+                MutableHeaders(scope=message)[REQUEST_ID] = request_id
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from db.activation import OVER
+from service.headers import FEED_SEQ, LOCATION
 from service.payloads import Activation
 from service.problems import Problem, retry_after
 
-FEED_SEQ = "Sonnette-Feed-Seq"
 PURCHASE_FAILURES = ("no_numbers", "price_changed")
 
 
@@ -31,7 +31,7 @@ class Seen:
 
 def headers(seen: Seen) -> dict[str, str]:
     """What every answer to a write says: the feed's number, and where the activation is."""
-    return {FEED_SEQ: str(seen.feed_seq), "Location": f"/v1/activations/{seen.activation.id}"}
+    return {FEED_SEQ: str(seen.feed_seq), LOCATION: f"/v1/activations/{seen.activation.id}"}
 
 
 def purchase_settled(seen: Seen) -> bool:

@@ -45,8 +45,8 @@ class Page:
 
     def routes(self) -> list[Route]:
         """The page, its files and its configuration."""
-        pages = [self._resources.route(path, GET=self._file) for path in FILES]
-        return [*pages, self._resources.route("/config.json", GET=self._config)]
+        pages = [self._resources.page(path, self._file) for path in FILES]
+        return [*pages, self._resources.page("/config.json", self._config)]
 
     async def _file(self, request: Request) -> Response:
         content, media_type = self._files[request.url.path]

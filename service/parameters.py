@@ -9,13 +9,16 @@ import re
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import TypeVar, get_args
+from typing import Annotated, TypeVar, get_args
 from uuid import UUID
 
 import msgspec
+from msgspec import Meta
 
 from db.activation import Status
-from service.payloads import check_word, misfit
+from db.feed import LIVE_ONLY
+from service.headers import IDEMPOTENCY_KEY, LAST_EVENT_ID
+from service.payloads import Word, check_word, misfit
 from service.problems import Problem
 
 T = TypeVar("T", bound=msgspec.Struct)
@@ -23,44 +26,55 @@ T = TypeVar("T", bound=msgspec.Struct)
 DEFAULT_WAIT_S = 5
 MAX_WAIT_S = 30
 MAX_LIMIT = 1000
-IDEMPOTENCY_KEY = "Idempotency-Key"
 STATUSES: tuple[str, ...] = get_args(Status)
+_LIST = "^({0})( *, *({0}))*$".format("|".join(STATUSES))
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _KEY = re.compile(r"[\x20-\x7e]{1,255}")
 _SEQ = re.compile(r"[0-9]{1,18}")
 _WAIT = re.compile(r'\s*wait\s*=\s*"?([0-9]{1,9})"?\s*(;.*)?', re.ASCII | re.IGNORECASE)
 
 
+# What the document says of them; they are checked one by one, with a sentence each.
+Limit = Annotated[int, Meta(extra_json_schema={"minimum": 1, "maximum": MAX_LIMIT})]
+Wait = Annotated[int, Meta(extra_json_schema={"minimum": 0, "maximum": MAX_WAIT_S})]
+Seq = Annotated[int, Meta(extra_json_schema={"minimum": 0, "maximum": LIVE_ONLY - 1})]
+StatusList = Annotated[str, Meta(extra_json_schema={"pattern": _LIST})]
+
+
+class NoQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A call without parameters: one that is sent all the same was meant for another call."""
+
+
 class OffersQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """GET /v1/offers."""
 
-    service_code: str | None = None
-    country_code: str | None = None
-    limit: int = 500
+    service_code: Word | None = None
+    country_code: Word | None = None
+    limit: Limit = 500
     after: str | None = None
 
 
 class ActivationsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """GET /v1/activations; `status` may list several, comma-separated."""
 
-    status: str | None = None
-    limit: int = 50
+    status: StatusList | None = None
+    limit: Limit = 50
     after: str | None = None
 
 
 class ChangesQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """GET /v1/changes; without `after` only what comes from now on. `wait` in seconds."""
 
-    after: int | None = None
+    after: Seq | None = None
     epoch: str | None = None
-    wait: int = 0
-    limit: int = 100
+    wait: Wait = 0
+    limit: Limit = 100
 
 
 class EventsQuery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """GET /v1/events; `access_token` for those who cannot send the Authorization header."""
 
-    after: int | None = None
+    after: Seq | None = None
     epoch: str | None = None
     access_token: str | None = None
 
@@ -104,7 +118,7 @@ def idempotency_key(values: Sequence[str]) -> str | None:
     if len(values) > 1 or not _KEY.fullmatch(values[0]):
         raise Problem(
             "malformed",
-            "an Idempotency-Key is 1 to 255 printable ASCII characters, given once",
+            f"an {IDEMPOTENCY_KEY} is 1 to 255 printable ASCII characters, given once",
             {"field": IDEMPOTENCY_KEY},
         )
     return values[0]
@@ -115,7 +129,7 @@ def last_event_id(text: str) -> int | None:
     if not text:
         return None
     if not _SEQ.fullmatch(text):
-        raise Problem("malformed", "Last-Event-ID must be a feed_seq", {"field": "Last-Event-ID"})
+        raise Problem("malformed", f"{LAST_EVENT_ID} must be a feed_seq", {"field": LAST_EVENT_ID})
     return int(text)
 
 

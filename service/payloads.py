@@ -9,10 +9,11 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import TypeVar
+from typing import Annotated, TypeVar
 from uuid import UUID
 
 import msgspec
+from msgspec import Meta
 
 from db.activation import Status
 from db.feed import LostCursor
@@ -22,16 +23,24 @@ T = TypeVar("T", bound=msgspec.Struct)
 
 MAX_CODE_LENGTH = 64
 _AMOUNT = re.compile(r"[0-9]{1,10}(\.[0-9]{1,2})?", re.ASCII)
+_WORD = {"minLength": 1, "maxLength": MAX_CODE_LENGTH}
+_ROW = Meta(extra_json_schema={"type": "object"})
 _FIELD = re.compile(r"`\$\.(\w+)|unknown field `([^`]*)`|required field `([^`]*)`")
+
+
+# What the OpenAPI document says of them beyond their type.
+Word = Annotated[str, Meta(extra_json_schema=_WORD)]
+Price = Annotated[str, Meta(extra_json_schema={"pattern": f"^{_AMOUNT.pattern}$"})]
+Money = Annotated[Decimal, Meta(extra_json_schema={"pattern": r"^[0-9]+\.[0-9]{2}$"})]
 
 
 class Purchase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """POST /v1/activations. Without `operator` any will do; without `max_price` any price."""
 
-    service_code: str
-    country_code: str
-    operator: str | None = None
-    max_price: str | None = None
+    service_code: Word
+    country_code: Word
+    operator: Word | None = None
+    max_price: Price | None = None
 
 
 class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,9 +51,9 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     """GET /v1/me."""
 
     user_id: UUID
-    balance: Decimal
-    frozen: Decimal
-    available: Decimal
+    balance: Money
+    frozen: Money
+    available: Money
     currency: str
     feed_seq: int
     epoch: str
@@ -57,7 +66,7 @@ class Offer(msgspec.Struct, frozen=True, kw_only=True):
     service_code: str
     country_code: str
     operator: str
-    price: Decimal
+    price: Money
     currency: str
     stock: int
 
@@ -85,8 +94,8 @@ class Activation(msgspec.Struct, frozen=True, kw_only=True):
     sms_text: str | None
     sms_count: int
     sms_received_at: datetime | None
-    price: Decimal
-    frozen_amount: Decimal
+    price: Money
+    frozen_amount: Money
     charged: bool
     cancel_after: datetime | None
     expires_at: datetime | None
@@ -127,12 +136,12 @@ class FeedChange(msgspec.Struct, frozen=True, kw_only=True):
     """One change of the user's feed; `record` and `old_record` are whole rows or null."""
 
     feed_seq: int
-    type: str
+    type: Annotated[str, Meta(extra_json_schema={"enum": ["INSERT", "UPDATE", "DELETE"]})]
     schema: str
     table: str
-    commit_timestamp: str
-    record: msgspec.Raw | None
-    old_record: msgspec.Raw | None
+    commit_timestamp: Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+    record: Annotated[msgspec.Raw, _ROW] | None
+    old_record: Annotated[msgspec.Raw, _ROW] | None
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True):

@@ -48,6 +48,17 @@ KINDS: Mapping[str, tuple[HTTPStatus, str]] = {
 }
 
 
+class ProblemDocument(msgspec.Struct, frozen=True):
+    """RFC 9457 problem details. Some codes have further members, as docs/api.md lists."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    request_id: str
+
+
 class Problem(Exception):
     """A refusal. `members` join the body, `headers` the answer's headers."""
 

@@ -5,6 +5,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from process.tokens import mint
+from service import operations
 from service.answers import answer, read
 from service.parts import Parts
 from service.payloads import Nothing, Token
@@ -22,7 +23,7 @@ class Renewal:
 
     def routes(self) -> list[Route]:
         """The one route."""
-        return [self._parts.resources.route("/v1/token", POST=self._renew)]
+        return [self._parts.resources.route({operations.TOKEN: self._renew})]
 
     async def _renew(self, request: Request) -> Response:
         user_id = await self._parts.callers.user_of(request)

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from db.errors import DatabaseRefused, translated
-from service import outcomes, rows, waiting
+from service import operations, outcomes, rows, waiting
 from service.activations import named, seen
 from service.answers import answer, read
 from service.database import Connection
@@ -35,9 +35,9 @@ class Requests:
         """The routes of this noun."""
         route = self._parts.resources.route
         return [
-            route("/v1/activations/{activation_id}/check", POST=self._check),
-            route("/v1/activations/{activation_id}/cancel", POST=self._cancel),
-            route("/v1/activations/{activation_id}/finish", POST=self._finish),
+            route({operations.CHECK: self._check}),
+            route({operations.CANCEL: self._cancel}),
+            route({operations.FINISH: self._finish}),
         ]
 
     async def _check(self, request: Request) -> Response:

@@ -21,6 +21,7 @@ from db.errors import DatabaseRefused, SonnetteError, TryAgain, translated
 from service import keys
 from service.answers import problem_answer, request_id_of
 from service.database import Connection, Database
+from service.headers import IDEMPOTENCY_KEY, REPLAYED, RETRY_AFTER
 from service.keys import Claim, Found
 from service.outcomes import Seen
 from service.parameters import idempotency_key, wait_s
@@ -28,7 +29,6 @@ from service.problems import Problem, from_database, retry_after
 
 log = structlog.get_logger(__name__)
 
-REPLAYED = "Idempotency-Replayed"
 LEASE_MARGIN_S = 10.0  # what an answer may take beyond the wait that was asked for
 NOT_KEPT = frozenset({"content-length", "connection"})
 
@@ -75,7 +75,7 @@ class Writes:
 
     async def answered(self, request: Request, write: Write) -> Response:
         """The answer to one POST."""
-        key = idempotency_key(request.headers.getlist("idempotency-key"))
+        key = idempotency_key(request.headers.getlist(IDEMPOTENCY_KEY))
         if key is None:
             return await write.tell(await self._database.write(write.user_id, write.ask))
         lease_s = wait_s(request.headers.getlist("prefer")) + LEASE_MARGIN_S
@@ -101,7 +101,7 @@ class Writes:
                     asked = await write.ask(connection)
         except DatabaseRefused as refused:
             problem = from_database(refused, self._clock())
-            if "Retry-After" in problem.headers:
+            if RETRY_AFTER in problem.headers:
                 raise problem from None  # it invites the same request again, so nothing is kept
             answer = _answer(problem_answer(problem, request_id_of(request.scope)))
             await keys.keep(connection, claim, answer)
@@ -154,11 +154,11 @@ async def _again(connection: Connection, claim: Claim) -> _Begun:
 
 def _check(found: Found, claim: Claim) -> None:
     if found.body_hash != claim.body_hash:
-        raise Problem("key_reused", "this Idempotency-Key came with another body before")
+        raise Problem("key_reused", f"this {IDEMPOTENCY_KEY} came with another body before")
     if found.answer is None and found.running_s > 0:
         raise Problem(
             "key_in_use",
-            "the first request with this Idempotency-Key still runs",
+            f"the first request with this {IDEMPOTENCY_KEY} still runs",
             headers=retry_after(),
         )
 

@@ -162,8 +162,9 @@ async def test_the_token_may_stand_in_the_url_of_this_route_alone(
     async with service.client() as client:
         async with listening(client, f"?access_token={token(user)}&after=0") as reader:
             assert (await reader.next()).data["record"]["user_id"] == str(user)
-        answer = await client.get(f"/v1/me?access_token={token(user)}")
-        assert answer.status_code == 401
+        for path in ("/v1/me", "/v1/changes", "/v1/activations"):
+            answer = await client.get(f"{path}?access_token={token(user)}")
+            assert (answer.status_code, answer.json()["field"]) == (400, "access_token")
         assert (await client.get("/v1/events")).status_code == 401
         assert (await client.get("/v1/events?access_token=junk")).status_code == 401
 
