@@ -24,7 +24,7 @@ from service.parts import Parts
 from service.reader import Reader
 from service.stream import Outlet, Pace, Permit, Stream, TooSlow
 
-END: Message = {"type": "http.response.body", "body": b"", "more_body": False}
+START: Message = {"type": "http.response.start", "status": 200}
 MEDIA_TYPE = "text/event-stream"
 HEADERS: Mapping[str, str] = {**NEVER_STORED, "X-Accel-Buffering": "no"}  # nginx: hand on at once
 
@@ -73,19 +73,39 @@ class _Answer(StreamingResponse):
         self._pace = pace
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def write(text: bytes) -> None:
-            await send({"type": "http.response.body", "body": text, "more_body": True})
-
-        start: Message = {"type": "http.response.start", "status": self.status_code}
+        wire = _Wire(send, {**START, "headers": self.raw_headers})
         name, limit_s = waiting.feed(self._user_id), self._pace.send_limit_s
         with self._parts.streams.take(self._user_id), self._parts.doorbell.listening(name) as ear:
-            await send({**start, "headers": self.raw_headers})
             async with waiting.while_there(receive, ear):
                 try:
-                    await self._stream.run(ear, Outlet(write, limit_s))
+                    await self._stream.run(ear, Outlet(wire.write, limit_s))
                     async with asyncio.timeout(limit_s):
-                        await send(END)
+                        await wire.end()
                 except (TooSlow, TimeoutError):
                     # Ending the answer would first wait for the reader to take what is buffered.
                     scope["extensions"][ABORT]()
-                    await send(END)
+                    await wire.end()
+
+
+class _Wire:
+    """The answer's beginning goes with the first text.
+
+    So who sees the stream open has its first id, and misses nothing if it is cut off just then.
+    """
+
+    def __init__(self, send: Send, start: Message) -> None:
+        self._send = send
+        self._start: Message | None = start
+
+    async def write(self, text: bytes) -> None:
+        await self._begin()
+        await self._send({"type": "http.response.body", "body": text, "more_body": True})
+
+    async def end(self) -> None:
+        await self._begin()
+        await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _begin(self) -> None:
+        if self._start is not None:
+            start, self._start = self._start, None
+            await self._send(start)

@@ -10,16 +10,28 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
 from db.errors import SonnetteError
 from service import event_text
 from service.payloads import Resync, StreamEnd
 from service.problems import Problem
-from service.reader import Cursor, FeedPage, Reader
+from service.reader import Cursor, FeedPage
+from service.rows import Position
 from service.waiting import Ear
 
 CHANGES_AT_ONCE = 100
+
+
+class Reads(Protocol):
+    """What a stream needs of a Reader."""
+
+    async def position(self, user_id: UUID) -> Position:
+        """How far the user's feed is."""
+
+    async def page(self, cursor: Cursor) -> FeedPage:
+        """What follows the cursor."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +78,7 @@ class Stream:
     """From a cursor (None: from now on) to the end of the permit or of the ear."""
 
     def __init__(
-        self, reader: Reader, permit: Permit, after: int | None, epoch: str | None, pace: Pace
+        self, reader: Reads, permit: Permit, after: int | None, epoch: str | None, pace: Pace
     ) -> None:
         self._reader = reader
         self._permit = permit

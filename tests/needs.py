@@ -70,3 +70,4 @@ needs_newer_node = pytest.mark.skipif(
 needs_chromium = pytest.mark.skipif(
     find_chromium() is None, reason="needs Chromium (Debian: chromium, fonts-dejavu-core)"
 )
+needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl (Debian: curl)")

@@ -167,7 +167,7 @@ async def test_a_purchase_is_answered_as_it_says(service: RunningService, shop: 
 
     def buy() -> int:
         operation = schemathesis.openapi.from_url(f"{url}/openapi.json")["/v1/activations"]["POST"]
-        body = {"service_code": SERVICE, "country_code": COUNTRY}
+        body: dict[str, Any] = {"service_code": SERVICE, "country_code": COUNTRY}
         case = operation.Case(body=body, headers=headers, media_type="application/json")
         return case.call_and_validate(checks=CHECKS, timeout=20).status_code
 
