@@ -62,10 +62,18 @@ order by w.table_schema, w.table_name
 -- columns as gateway/columns.py describes them. Types are seen through their domains. What a
 -- collation does is known by provider and locale; their catalog columns differ from version to
 -- version, hence the detour over jsonb. A text order is known only where bytes are UTF-8.
-with recursive beneath (type, base) as (
-    select oid, oid from pg_type where typtype <> 'd'
+with recursive known as materialized (
+    select w.table_schema, w.table_name, w.owner_column, a.attnum, a.attname, a.atttypid, a.attcollation,
+           a.attnum = any (i.indkey) is true as key
+    from sonnette.watched w
+    cross join lateral to_regclass(quote_ident(w.table_schema) || '.' || quote_ident(w.table_name)) as found
+    join pg_attribute a on a.attrelid = found and a.attnum > 0 and not a.attisdropped
+    left join pg_index i on i.indrelid = found and i.indisprimary
+),
+beneath (type, base) as (
+    select distinct atttypid, atttypid from known
     union all
-    select d.oid, b.base from beneath b join pg_type d on d.typbasetype = b.type and d.typtype = 'd'
+    select b.type, d.typbasetype from beneath b join pg_type d on d.oid = b.base and d.typtype = 'd'
 ),
 here as (
     select to_jsonb(d) as facts, pg_encoding_to_char(d.encoding) = 'UTF8' as utf8
@@ -80,8 +88,9 @@ collations as (
            case c.collprovider when 'd' then facts ->> 'datctype' else to_jsonb(c) ->> 'collctype' end as ctype,
            case c.collprovider when 'd' then facts ->> 'datlocale' else to_jsonb(c) ->> 'colllocale' end as locale
     from pg_collation c join pg_namespace n on n.oid = c.collnamespace, here
+    where c.oid = any (array(select attcollation from known))
 ),
-described as (
+described as materialized (
     select oid, json_build_object(
                'schema', nspname, 'name', collname, 'deterministic', deterministic,
                'by_code_point', utf8 and (provider = 'b'
@@ -92,23 +101,18 @@ described as (
                    else 'other' end) as collation
     from collations
 )
-select w.table_schema, w.table_name, w.owner_column,
+select k.table_schema, k.table_name, k.owner_column,
        json_agg(json_strip_nulls(json_build_object(
-           'name', a.attname, 'type', t.typname, 'base', b.typname, 'kind', b.typtype,
+           'name', k.attname, 'type', t.typname, 'base', b.typname, 'kind', b.typtype,
            'labels', (select json_agg(e.enumlabel order by e.enumsortorder) from pg_enum e where e.enumtypid = b.oid),
-           'collation', d.collation,
-           'key', exists (select from pg_index i
-                          where i.indrelid = c.oid and i.indisprimary and a.attnum = any (i.indkey))))
-           order by a.attnum)::text as columns
-from sonnette.watched w
-join pg_class c on c.oid = to_regclass(quote_ident(w.table_schema) || '.' || quote_ident(w.table_name))
-join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
-join pg_type t on t.oid = a.atttypid
+           'collation', d.collation, 'key', k.key)) order by k.attnum)::text as columns
+from known k
+join pg_type t on t.oid = k.atttypid
 join beneath on beneath.type = t.oid
-join pg_type b on b.oid = beneath.base
-left join described d on d.oid = a.attcollation
-group by w.table_schema, w.table_name, w.owner_column
-order by w.table_schema, w.table_name
+join pg_type b on b.oid = beneath.base and b.typtype <> 'd'
+left join described d on d.oid = k.attcollation
+group by k.table_schema, k.table_name, k.owner_column
+order by k.table_schema, k.table_name
 
 -- name: letters
 -- How single characters change their case in a collation: code points, where they do. The last pair
