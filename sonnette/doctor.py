@@ -13,6 +13,8 @@ import httpx
 from db import migrate
 from db.errors import SonnetteError
 from db.queries import queries
+from process import jwks
+from process.jwks import KeysUnavailable
 from process.settings import Settings, describe
 from sonnette import database, readiness
 from sonnette.database import OPERATOR
@@ -38,7 +40,7 @@ def doctor(settings: Settings) -> int:
     for name, value, source in describe(settings):
         print(f"{name}={value}  ({source})")
     print()
-    findings = [*_database_findings(settings), _secret(settings), *asyncio.run(_health(settings))]
+    findings = [*_database_findings(settings), _secret(settings), *asyncio.run(_asked(settings))]
     for finding in findings:
         print(finding)
     return 1 if any(finding.good is False for finding in findings) else 0
@@ -92,14 +94,26 @@ def _secret(settings: Settings) -> Finding:
         made = home.secret()
     except SonnetteError as problem:
         return Finding("secret", False, str(problem))
+    if made is None and settings.jwks_url is not None:
+        return Finding("secret", None, "none: tokens are verified by SONNETTE_JWKS_URL alone")
     if made is None:
         return Finding("secret", False, "none: set SONNETTE_JWT_SECRET, or start `sonnette run`")
     return Finding("secret", True, str(home.secret_file))
 
 
-async def _health(settings: Settings) -> list[Finding]:
+async def _asked(settings: Settings) -> list[Finding]:
+    keys = [] if settings.jwks_url is None else [await _keys(settings.jwks_url)]
     async with readiness.client() as http:
-        return [await _answer_of(part, http) for part in parts(settings)]
+        return [*keys, *[await _answer_of(part, http) for part in parts(settings)]]
+
+
+async def _keys(url: str) -> Finding:
+    async with jwks.http_client(url) as http:
+        try:
+            keys = await jwks.fetch(http, url)
+        except KeysUnavailable as problem:
+            return Finding("keys", False, str(problem))
+    return Finding("keys", True, "; ".join([f"{len(keys.by_kid)} published", *keys.skipped]))
 
 
 async def _answer_of(part: Part, http: httpx.AsyncClient) -> Finding:
