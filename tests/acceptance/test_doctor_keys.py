@@ -1,4 +1,4 @@
-"""`sonnette doctor` and the keys of another issuer: asked for, counted, and their URL kept short."""
+"""`sonnette doctor` and the keys of another issuer: asked for and counted, the URL's key unsaid."""
 
 import asyncio
 from pathlib import Path
