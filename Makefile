@@ -6,7 +6,7 @@
 version := import sys; print("%d.%d" % sys.version_info[:2])
 export VENV := $(if $(PYTHON),.venv-$(shell $(PYTHON) -c '$(version)' 2>/dev/null),.venv)
 
-.PHONY: help run test check bench clean lock venv
+.PHONY: help run test check bench soak clean lock venv
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
@@ -19,6 +19,9 @@ test: venv ## run every test, skip and list what this machine lacks (TIERS=unit:
 
 check: venv ## lint, format, types, imports, SQL, links; writes nothing into the tree
 	@sh tools/check.sh
+
+soak: venv ## send garbage to gateway and service for 10 minutes (SEED=n: that of another run)
+	@FUZZ_S=$${FUZZ_S:-600} SEED='$(SEED)' $(VENV)/bin/python -m pytest -q tests/fuzz
 
 bench: venv ## measure commit to client, throughput and memory (about 6 minutes; ARGS=--quick: 1)
 	@$(VENV)/bin/python -m bench $(ARGS)

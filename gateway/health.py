@@ -1,5 +1,6 @@
 """/livez, /readyz and /metrics on the gateway's own port, over plain HTTP."""
 
+import asyncio
 from http import HTTPStatus
 
 from websockets.asyncio.server import ServerConnection
@@ -37,6 +38,7 @@ class Health:
                 return self._readyz(connection)
             case "/metrics":
                 self._metrics.ready.set(not self.problems())
+                self._metrics.tasks.set(len(asyncio.all_tasks()))
                 response = connection.respond(HTTPStatus.OK, self._metrics.text())
                 return _typed(response, "text/plain; version=0.0.4; charset=utf-8")
             case _:

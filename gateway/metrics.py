@@ -9,6 +9,7 @@ class Metrics:
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
         self.sockets = self._gauge("sockets", "Open WebSockets")
+        self.tasks = self._gauge("tasks", "Tasks of the event loop; each socket has a few")
         self.users = self._gauge("users", "Users with a postgres_changes binding")
         self.ready = self._gauge("ready", "1 while everything is in place, as /readyz says")
         self.frames_in = self._counter("frames_in", "Frames received from clients")

@@ -11,6 +11,7 @@ import contextlib
 import socket
 from collections.abc import Callable, Generator
 
+import h11
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -67,11 +68,11 @@ async def _run(server: uvicorn.Server, listener: socket.socket) -> bool:
 def _config(app: ASGIApp, drain_s: int) -> uvicorn.Config:
     return uvicorn.Config(
         app,
-        http=_Http,
         log_config=None,  # process/logs.py has the formatter
         access_log=False,  # a query string may hold a key
         server_header=False,
         proxy_headers=False,
+        http=_Http,
         ws="none",
         lifespan="on",
         timeout_graceful_shutdown=drain_s,
@@ -79,9 +80,12 @@ def _config(app: ASGIApp, drain_s: int) -> uvicorn.Config:
 
 
 class _Http(H11Protocol):
-    """uvicorn's HTTP/1.1, which lets the application drop a client that takes nothing any more.
+    """uvicorn's HTTP/1.1, without a traceback in the log for what only bad clients can cause, and
+    with a way for the application to drop a client that takes nothing any more.
 
-    ASGI knows only how to end an answer, and that waits until the client has taken all before.
+    Garbage behind a request is answered 400 and closes the connection; uvicorn then still tries to
+    send the request's own answer, and to answer garbage that follows. ASGI knows only how to end an
+    answer, and that waits until the client has taken all before.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -93,6 +97,14 @@ class _Http(H11Protocol):
             await app(scope, receive, send)
 
         self.app = with_abort
+
+    def send_400_response(self, msg: str) -> None:
+        if self.cycle is not None:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        with contextlib.suppress(h11.LocalProtocolError):
+            super().send_400_response(msg)
+        self.transport.close()
 
 
 class _Server(uvicorn.Server):

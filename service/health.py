@@ -4,6 +4,7 @@ Ready means: the database answers, Sonnette is in it, the listener listens, and 
 verified.
 """
 
+import asyncio
 from collections.abc import Sequence
 
 import msgspec
@@ -71,4 +72,5 @@ class Health:
     async def _text(self, _request: Request) -> Response:
         self._metrics.ready.set(self._listener.problem is None and not self._guard.problems())
         self._metrics.waiting.set(self._slots.in_use)
+        self._metrics.tasks.set(len(asyncio.all_tasks()))
         return Response(self._metrics.text(), media_type=METRICS_TYPE)

@@ -23,6 +23,11 @@ class Metrics:
             "Requests that wait for something to happen",
             registry=self.registry,
         )
+        self.tasks = Gauge(
+            "sonnette_service_tasks",
+            "Tasks of the event loop; each request in flight has one or two",
+            registry=self.registry,
+        )
         self.streams = Gauge(
             "sonnette_service_streams",
             "Streams of /v1/events that are open",

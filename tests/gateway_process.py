@@ -32,6 +32,8 @@ STOP_LIMIT_S = 12  # the gateway promises 10
 class GatewayProcess:
     """One gateway. `url` is its HTTP address, which stays the same over restarts."""
 
+    PART = "gateway"
+
     def __init__(self, dsn: str, log: Path, settings: dict[str, str]) -> None:
         address = free_address()
         self.url = address.url()
@@ -40,7 +42,7 @@ class GatewayProcess:
             **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
             "DATABASE_URL": dsn,
             "SONNETTE_JWT_SECRET": SECRET,
-            "SONNETTE_GATEWAY_LISTEN": str(address),
+            f"SONNETTE_{self.PART.upper()}_LISTEN": str(address),
             **settings,
         }
         self._process: subprocess.Popen[bytes] | None = None
@@ -93,7 +95,7 @@ class GatewayProcess:
         return self.log.read_text()
 
     def _launch(self) -> None:
-        command = bound([sys.executable, "-m", "gateway"], signal.SIGKILL, None)
+        command = bound([sys.executable, "-m", self.PART], signal.SIGKILL, None)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, cwd=ROOT, env=self._environ, stderr=log)
 
@@ -114,7 +116,7 @@ class GatewayProcess:
         return await self._status("/livez") == httpx.codes.OK
 
     async def _status(self, path: str) -> int | None:
-        assert self.running, f"the gateway ended at once: {self.logged()}"
+        assert self.running, f"the {self.PART} ended at once: {self.logged()}"
         async with httpx.AsyncClient() as client:
             try:
                 return (await client.get(f"{self.url}{path}")).status_code

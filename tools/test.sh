@@ -8,7 +8,7 @@
 set -u
 cd "$(dirname "$0")/.."
 
-tiers=${TIERS:-unit integration acceptance interop}
+tiers=${TIERS:-unit integration acceptance interop fuzz}
 failed=
 tier() {
     title=$1
@@ -33,6 +33,7 @@ if [ -n "$bindir" ]; then
 fi
 tier acceptance tests/acceptance
 tier interop tests/interop
+tier fuzz tests/fuzz
 
 echo
 if [ -z "$bindir" ]; then

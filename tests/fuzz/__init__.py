@@ -1,0 +1,1 @@
+"""Seeded nonsense against the real processes: nothing of it may hurt them, or anybody else."""
