@@ -9,8 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from websockets.asyncio.client import ClientConnection, connect
 
+from gateway.hub import TABLE_CHANGED
+from gateway.session import TOKEN_EXPIRED, TOKEN_REFUSED, TOKEN_REVOKED
 from tests.gateway_process import GatewayProcess, anon_key
 from tests.interop.conftest import User
 from tests.market import Market
@@ -29,8 +32,15 @@ Frame = Any  # JSON: a list in serializer 2.0.0, an object in 1.0.0
 Frames = Mapping[str, Sequence[Frame]]
 
 
-async def checked(captured: Frames) -> tuple[list[str], Frames]:
-    """What is wrong with the document, or with these frames by it; and its examples."""
+class Told(msgspec.Struct):
+    """What the document says: the examples of each message, and the codes of phx_error."""
+
+    examples: dict[str, list[Frame]]
+    codes: list[int]
+
+
+async def checked(captured: Frames) -> tuple[list[str], Told]:
+    """What is wrong with the document, or with these frames by it; and what it says."""
     node = find_node()
     assert node is not None
     process = await asyncio.create_subprocess_exec(
@@ -39,7 +49,7 @@ async def checked(captured: Frames) -> tuple[list[str], Frames]:
     told, _ = await process.communicate(json.dumps(captured).encode())
     assert process.returncode == 0
     *problems, last = told.decode().splitlines()
-    return problems, json.loads(last)["examples"]
+    return problems, msgspec.json.decode(last, type=Told)
 
 
 class Socket:
@@ -92,9 +102,10 @@ def with_payload(frame: Frame, payload: object) -> Frame:
 
 
 async def test_the_document_is_valid_and_so_are_its_examples() -> None:
-    problems, examples = await checked({})
+    problems, told = await checked({})
     assert problems == []
-    assert {len({type(one) for one in frames}) for frames in examples.values()} == {2}
+    assert {len({type(one) for one in frames}) for frames in told.examples.values()} == {2}
+    assert told.codes == [TOKEN_EXPIRED, TOKEN_REFUSED, TABLE_CHANGED, TOKEN_REVOKED]
 
 
 async def test_a_frame_that_is_not_as_it_says_is_found() -> None:
@@ -110,7 +121,8 @@ async def test_a_frame_that_is_not_as_it_says_is_found() -> None:
 async def test_the_examples_of_a_client_work_and_the_gateway_answers_as_it_says(
     gateway: GatewayProcess, market: Market, alice: User
 ) -> None:
-    _, examples = await checked({})
+    _, told = await checked({})
+    examples = told.examples
     seen: dict[str, list[Frame]] = {}
     for vsn, form in (("2.0.0", list), ("1.0.0", dict)):
         said = {

@@ -1,6 +1,6 @@
 // Validates docs/asyncapi.yaml: against AsyncAPI's own schema, its examples and the frames on stdin
 // against its messages. stdin is JSON, {message: [frame, ...]}; each problem is a line of stdout,
-// and the last line is JSON: {examples: {message: [frame, ...]}}.
+// and the last line is JSON: {examples: {message: [frame, ...]}, codes: [of phx_error]}.
 
 import { readFileSync } from 'node:fs'
 import specs from '@asyncapi/specs'
@@ -35,4 +35,5 @@ for (const [name, message] of Object.entries(document.components.messages)) {
 }
 for (const name of Object.keys(captured))
   if (!(name in examples)) console.log(`captured ${name}: there is no such message`)
-console.log(JSON.stringify({ examples }))
+const codes = document.components.schemas.errorPayload.properties.code.enum
+console.log(JSON.stringify({ examples, codes }))
