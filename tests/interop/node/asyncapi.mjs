@@ -22,8 +22,19 @@ function check(validate, value, name) {
     console.log(`${name}${instancePath}: ${message} ${JSON.stringify(params)}`)
 }
 
+function checkReferences(part) {
+  if (part === null || typeof part !== 'object') return
+  if (typeof part.$ref === 'string') {
+    const steps = part.$ref.split('/').slice(1)
+    if (steps.reduce((found, step) => found?.[step], document) === undefined)
+      console.log(`document: ${part.$ref} leads nowhere`)
+  }
+  for (const inner of Object.values(part)) checkReferences(inner)
+}
+
 const specification = specs.schemas[document.asyncapi]
 check(own.compile(specification), document, 'document')
+checkReferences(document)
 
 ajv.addSchema({ $id: 'document', ...document }, 'document')
 const examples = {}
