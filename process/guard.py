@@ -26,8 +26,8 @@ class Guard:
     def __init__(self, settings: Settings, dsn: str, *, application_name: str) -> None:
         if settings.jwt_secret is None and settings.jwks_url is None:
             raise SettingsError(
-                "SONNETTE_JWT_SECRET is not set, and neither is SONNETTE_JWKS_URL; one of them has "
-                "to verify the users' tokens"
+                "SONNETTE_JWT_SECRET is not set, nor is SONNETTE_JWKS_URL; one of them verifies "
+                "the users' tokens"
             )
         ring = KeyRing() if settings.jwks_url else None
         self._jwks = Jwks(settings.jwks_url, ring, _now) if settings.jwks_url and ring else None

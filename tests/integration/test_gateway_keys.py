@@ -219,6 +219,27 @@ async def test_a_revoked_token_comes_back_to_a_refusal_and_a_newer_one_resumes(
         assert (resumed.seq, resumed.prev) == (2, 1)
 
 
+async def test_who_does_not_answer_the_goodbye_is_cut_off_and_gets_nothing_meanwhile(
+    gateway: GatewayProcess, cargo_db: Connection
+) -> None:
+    async with wire(gateway) as thief:
+        await thief.subscribe(token(ALICE), cargo())
+        thief.connection.transport.pause_reading()
+        await cargo_db.execute("select sonnette.revoke(%s)", (ALICE,))
+        await eventually(lambda: counts(gateway, 'sockets_cut_total{reason="token revoked"} 1.0'))
+        await cargo_db.execute("insert into cargo values (1, %s)", (ALICE,))
+        await eventually(lambda: counts(gateway, "sockets 0.0"))
+        thief.connection.transport.resume_reading()
+        await ended(thief)
+
+
+async def counts(gateway: GatewayProcess, line: str) -> bool:
+    """Whether the gateway's metrics have this line."""
+    async with httpx.AsyncClient() as client:
+        answer = await client.get(f"{gateway.url}/metrics")
+    return f"sonnette_gateway_{line}\n" in answer.text
+
+
 async def test_without_its_ring_a_revocation_is_found_all_the_same(
     gateway: GatewayProcess, cargo_db: Connection
 ) -> None:

@@ -50,7 +50,8 @@ async def test_a_port_in_use() -> None:
 
 async def test_a_secret_that_is_missing_or_short() -> None:
     assert await refusal(SONNETTE_JWT_SECRET="") == (
-        "SONNETTE_JWT_SECRET is not set; it verifies the users' tokens"
+        "SONNETTE_JWT_SECRET is not set, nor is SONNETTE_JWKS_URL; one of them verifies the users'"
+        " tokens"
     )
     said = await refusal(SONNETTE_JWT_SECRET="TOOSHORT")
     assert said == (
