@@ -263,7 +263,7 @@ async def test_a_gateway_that_starts_before_its_database(
         assert await gateway.problems() != []
         async with wire(gateway) as early:
             await early.join(token(ALICE), cargo())
-            reason = "RealtimeRestarting: the database has not been read yet; try again"
+            reason = "RealtimeRestarting: the revocations have not been read yet; try again"
             assert await early.refusal() == reason
             own_server.launch()
             await eventually(lambda: ready(gateway), 20)
