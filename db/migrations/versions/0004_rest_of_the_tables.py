@@ -1,0 +1,90 @@
+"""Webhooks as received, codes that came after a refund, which process lives, and how an account fares.
+
+Revision ID: 0004
+Revises: 0003
+"""
+
+from db.migrations.sql import run
+
+revision = "0004"
+down_revision: str | None = "0003"
+branch_labels: None = None
+depends_on: None = None
+
+
+def upgrade() -> None:
+    run(
+        """
+        create table sonnette.inbox (
+            id bigint generated always as identity primary key,
+            account text not null,
+            order_id text,
+            body jsonb not null,
+            remote_address inet,
+            dedupe_key text not null,
+            received_at timestamptz not null default clock_timestamp(),
+            done_at timestamptz,
+            outcome text,
+            constraint inbox_once unique (account, dedupe_key)
+        );
+        create index inbox_open on sonnette.inbox (id) where done_at is null;
+        create index inbox_received on sonnette.inbox (received_at);
+        comment on table sonnette.inbox is 'Webhooks as received: hints, which the poller confirms with the provider before anybody pays';
+
+        create table sonnette.late_messages (
+            id bigint generated always as identity primary key,
+            activation_id uuid not null references public.activations on delete cascade,
+            user_id uuid not null references public.users,
+            status text not null,
+            received_at timestamptz not null,
+            sender text,
+            code text,
+            text text,
+            source text not null,
+            dedupe_key text not null,
+            at timestamptz not null default clock_timestamp(),
+            constraint late_messages_once unique (activation_id, dedupe_key)
+        );
+        comment on table sonnette.late_messages is 'SMS that came after the money went back: for operators, never for the user unpaid';
+        comment on column sonnette.late_messages.status is 'What the activation was when the SMS was found';
+
+        create table sonnette.processes (
+            id uuid primary key,
+            kind text not null constraint processes_kind check (kind in ('gateway', 'poller', 'service')),
+            host text not null,
+            pid integer not null,
+            version text not null,
+            started_at timestamptz not null default clock_timestamp(),
+            seen_at timestamptz not null default clock_timestamp(),
+            stopped_at timestamptz,
+            problems text[] not null default '{}',
+            facts jsonb not null default '{}'
+        );
+        create index processes_seen on sonnette.processes (seen_at);
+        comment on table sonnette.processes is 'Gateways, pollers and services with their heartbeat';
+
+        alter table sonnette.accounts
+            add column failures integer not null default 0,
+            add column open_until timestamptz,
+            add column paused_at timestamptz;
+        comment on column sonnette.accounts.state is 'up, or why not: refused, or open (the breaker)';
+        comment on column sonnette.accounts.open_until is 'The breaker is open until then: nothing is asked of the provider';
+
+        alter table sonnette.epoch
+            add column system_identifier bigint,
+            add column database_oid oid,
+            add column timeline integer;
+        comment on column sonnette.epoch.system_identifier is 'The cluster of this history; with database and timeline it is compared at every connect';
+        delete from sonnette.repeatables where name in ('functions.sql', 'grants.sql', 'triggers.sql', 'activations.sql');
+        """
+    )
+
+
+def downgrade() -> None:
+    run(
+        """
+        alter table sonnette.epoch drop column system_identifier, drop column database_oid, drop column timeline;
+        alter table sonnette.accounts drop column failures, drop column open_until, drop column paused_at;
+        drop table sonnette.processes, sonnette.late_messages, sonnette.inbox;
+        """
+    )
