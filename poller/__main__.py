@@ -16,7 +16,8 @@ from poller import accounts
 from poller.accounts import Account
 from poller.health import Health
 from poller.metrics import Metrics
-from poller.providers.client import HandlerApiClient, http_client
+from poller.providers.clients import client_for
+from poller.providers.http import http_client
 from poller.worker import AccountWorker
 from process import entry, http
 from process.settings import Settings, SettingsError
@@ -73,8 +74,12 @@ async def _worker(
     account: Account, dsn: str, metrics: Metrics, clients: AsyncExitStack
 ) -> AccountWorker:
     client = await clients.enter_async_context(http_client(account.url))
-    provider = HandlerApiClient(
-        client, url=account.url, api_key=account.api_key, observe=metrics.observer(account.name)
+    provider = client_for(
+        account.speaks,
+        client,
+        url=account.url,
+        api_key=account.api_key,
+        observe=metrics.observer(account.name),
     )
     return AccountWorker(account, provider, dsn, metrics)
 

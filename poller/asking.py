@@ -12,7 +12,7 @@ from typing import assert_never
 
 from db.errors import SonnetteError
 from poller.patience import Patience
-from poller.providers.answers import ActiveAnswer, ActiveList, ActiveRow, Bought, NoAnswer
+from poller.providers.answers import ActiveAnswer, ActiveList, ActiveRow, Bought, NoAnswer, NoList
 from poller.providers.base import Order, Provider
 from poller.steps import (
     Answer,
@@ -88,7 +88,8 @@ class Asker:
     async def list_active(self) -> ActiveAnswer:
         """All active numbers of the account; not held up by questions about single ones."""
         answer = await self._provider.check_many()
-        self._patience.heard(answer, time.monotonic())
+        if not isinstance(answer, NoList):
+            self._patience.heard(answer, time.monotonic())
         return answer
 
     async def _put(self, ask: Callable[[str], Awaitable[Answer]], order_id: str) -> Answer:
@@ -125,7 +126,8 @@ class Asker:
             known = await self._known_orders([entry.order_id for entry in fitting])
         except SonnetteError:
             return NoAnswer("no_database")
-        return Found(self._claim(fitting, known | claimed))
+        number = self._claim(fitting, known | claimed)
+        return Found(number) if number or active.whole else NoAnswer("list_not_whole")
 
     def _claim(self, fitting: Sequence[ActiveRow], taken: Collection[str]) -> ActiveRow | None:
         for entry in fitting:

@@ -203,7 +203,7 @@ def _finish(row: Row, order_id: str) -> Course:
 
 
 def _close(row: Row, order_id: str, last: Heard) -> Course:
-    news = arrivals(row, [last.answer.sms], last.now) if isinstance(last.answer, Arrived) else []
+    news = arrivals(row, last.answer.every, last.now) if isinstance(last.answer, Arrived) else []
     heard = yield Finish(order_id)
     match heard.answer:
         case Finished() | Cancelled() | NotKnown():
@@ -220,7 +220,7 @@ def _close(row: Row, order_id: str, last: Heard) -> Course:
 def _with_news(row: Row, heard: Heard) -> Outcome | None:
     if not isinstance(heard.answer, Arrived):
         return None
-    news = arrivals(row, [heard.answer.sms], heard.now)
+    news = arrivals(row, heard.answer.every, heard.now)
     return became(row, heard.now, "received", *news) if news else None
 
 

@@ -15,6 +15,7 @@ from poller.providers.answers import (
     ActiveRow,
     BuyAnswer,
     NoAnswer,
+    NoList,
     Refused,
     SetAnswer,
     StatusAnswer,
@@ -75,7 +76,7 @@ class Found:
 
 
 Question: TypeAlias = Buy | FindLost | Check | Cancel | Finish | AskAgain
-Answer: TypeAlias = BuyAnswer | StatusAnswer | SetAnswer | Found | Trouble
+Answer: TypeAlias = BuyAnswer | StatusAnswer | SetAnswer | Found | NoList | Trouble
 
 
 @dataclass(frozen=True)

@@ -104,9 +104,15 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Arrived:
-    """The newest SMS on the number."""
+    """The newest SMS on the number, and those before it as far as the provider told them."""
 
     sms: Sms
+    earlier: tuple[Sms, ...] = ()
+
+    @property
+    def every(self) -> tuple[Sms, ...]:
+        """All of them, oldest first."""
+        return (*self.earlier, self.sms)
 
 
 @dataclass(frozen=True)
@@ -148,11 +154,18 @@ class ActiveRow:
 class ActiveList:
     """All active numbers that the provider chose to list: absence from it proves nothing.
 
-    `skipped` rows could not be read.
+    `skipped` rows could not be read. `whole` is False where rows are known to be missing or may be:
+    then not even a purchase of ours that is not listed can be taken for one that was not made.
     """
 
     rows: tuple[ActiveRow, ...]
     skipped: int = 0
+    whole: bool = True
+
+
+@dataclass(frozen=True)
+class NoList:
+    """The provider has no list of active numbers: each is asked for by itself."""
 
 
 @dataclass(frozen=True)
@@ -188,6 +201,6 @@ BuyAnswer: TypeAlias = (
 )
 StatusAnswer: TypeAlias = Waiting | Arrived | Cancelled | NotKnown | Trouble
 SetAnswer: TypeAlias = Cancelled | Finished | AskedAgain | Refused | NotKnown | Trouble
-ActiveAnswer: TypeAlias = ActiveList | Trouble
+ActiveAnswer: TypeAlias = ActiveList | NoList | Trouble
 BalanceAnswer: TypeAlias = Balance | Trouble
 PricesAnswer: TypeAlias = PriceList | Trouble

@@ -1,91 +1,78 @@
-"""The HTTP skin of the handler_api.php dialect: one GET a question, by httpx.
+"""The client of the handler_api.php family: one GET a question, in the account's dialect.
 
-Promised to the worker: every call ends within its time limit and reads a bounded body; nothing is
-retried here, a purchase least of all; the api_key stands in every URL, so no URL, no body and no
-exception of httpx leaves this module.
+Promised to the worker: what Provider promises (base.py), by the means of http.py; a list that comes
+in pages is one list.
 """
 
-import asyncio
-import ipaddress
-import logging
-import time
 from collections.abc import Callable, Mapping
-from typing import TypeAlias, TypeVar
-from urllib.parse import urlsplit
+from typing import TypeVar
 
 import httpx
 
 from poller.providers import handler_api
 from poller.providers.answers import (
     ActiveAnswer,
+    ActiveList,
     BalanceAnswer,
     BuyAnswer,
     NoAnswer,
+    NoList,
     PricesAnswer,
     SetAnswer,
     StatusAnswer,
 )
 from poller.providers.base import Order
+from poller.providers.dialects import Dialect
 from poller.providers.handler_api import SetStatus
+from poller.providers.http import (
+    ASK_TIMEOUT_S,
+    BUY_TIMEOUT_S,
+    LIST_BYTES,
+    WORD_BYTES,
+    Observer,
+    Questions,
+)
+from poller.providers.paging import Pages
 from poller.providers.wire import Reply
 
 A = TypeVar("A")
-# Told (action, answer, seconds) after every call.
-Observer: TypeAlias = Callable[[str, object, float], None]
-
-BUY_TIMEOUT_S = 30.0
-ASK_TIMEOUT_S = 10.0
-CONNECT_TIMEOUT_S = 5.0
-WORD_BYTES = 65_536
-LIST_BYTES = 16_777_216  # a whole price list is a few MB
-MAX_CONNECTIONS = 16
-MAX_RETRY_AFTER_S = 86_400
-
-for _name in ("httpx", "httpcore"):
-    # httpx logs every URL at INFO, whoever configured logging.
-    logging.getLogger(_name).setLevel(logging.WARNING)
-
-
-class TooLong(Exception):
-    """The body is longer than any answer to that question."""
-
-
-def http_client(url: str) -> httpx.AsyncClient:
-    """A client for one account; the caller closes it."""
-    return httpx.AsyncClient(
-        timeout=httpx.Timeout(ASK_TIMEOUT_S, read=BUY_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
-        limits=httpx.Limits(max_connections=MAX_CONNECTIONS),
-        headers={"Accept-Encoding": "identity", "User-Agent": "sonnette"},
-        follow_redirects=False,  # a redirect would carry the api_key to where it points
-        trust_env=not _is_loopback(url),  # a proxy is for the world, not for this machine
-    )
 
 
 class HandlerApiClient:
-    """A Provider that speaks handler_api.php at `url` with `api_key`."""
+    """A Provider that speaks `dialect` at `url` with `api_key`."""
 
     def __init__(
         self,
         http: httpx.AsyncClient,
         *,
+        dialect: Dialect,
         url: str,
         api_key: str,
         observe: Observer,
         ask_timeout_s: float = ASK_TIMEOUT_S,
     ) -> None:
-        self._http = http
+        self._questions = Questions(http, observe, ask_timeout_s=ask_timeout_s)
+        self._dialect = dialect
         self._url = url
         self._api_key = api_key
-        self._observe = observe
-        self._ask_timeout_s = ask_timeout_s
 
     async def buy(self, order: Order) -> BuyAnswer:
-        params = handler_api.buy_params(order)
+        params = handler_api.buy_params(order, self._dialect)
         return await self._ask("buy", params, handler_api.bought, timeout_s=BUY_TIMEOUT_S)
 
     async def check_many(self) -> ActiveAnswer:
-        params = {"action": "getActiveActivations"}
-        return await self._ask("check_many", params, handler_api.active, max_bytes=LIST_BYTES)
+        if not self._dialect.has_list:
+            return NoList()
+        if self._dialect.page_rows is None:
+            return await self._active({})
+        pages = Pages(self._dialect.page_rows)
+        while pages.may_go_on:
+            page = await self._active(handler_api.page_params(pages.next_start, pages.size))
+            if not isinstance(page, ActiveList):
+                # What the pages so far have may be a code that somebody waits for.
+                return pages.list() if pages.rows and isinstance(page, NoAnswer) else page
+            pages = pages.with_page(page)
+        return pages.list()
 
     async def check(self, order_id: str) -> StatusAnswer:
         params = {"action": "getStatus", "id": order_id}
@@ -107,6 +94,13 @@ class HandlerApiClient:
         params = {"action": "getPrices"}
         return await self._ask("prices", params, handler_api.prices, max_bytes=LIST_BYTES)
 
+    async def _active(self, page: Mapping[str, str]) -> ActiveAnswer:
+        params = {"action": "getActiveActivations", **page}
+        return await self._ask("check_many", params, self._active_list, max_bytes=LIST_BYTES)
+
+    def _active_list(self, reply: Reply) -> ActiveAnswer:
+        return handler_api.active(reply, self._dialect)
+
     async def _set(self, question: str, order_id: str, status: SetStatus) -> SetAnswer:
         params = {"action": "setStatus", "id": order_id, "status": str(int(status))}
         return await self._ask(
@@ -122,52 +116,7 @@ class HandlerApiClient:
         timeout_s: float | None = None,
         max_bytes: int = WORD_BYTES,
     ) -> A | NoAnswer:
-        began = time.monotonic()
-        reply = await self._get(params, timeout_s or self._ask_timeout_s, max_bytes)
-        answer = reply if isinstance(reply, NoAnswer) else parse(reply)
-        self._observe(question, answer, time.monotonic() - began)
-        return answer
-
-    async def _get(
-        self, params: Mapping[str, str], timeout_s: float, max_bytes: int
-    ) -> Reply | NoAnswer:
         query = {"api_key": self._api_key, **params}
-        try:
-            # httpx limits each read; only this limits the sum of a body that drips.
-            async with (
-                asyncio.timeout(timeout_s),
-                self._http.stream("GET", self._url, params=query) as response,
-            ):
-                body = await _bounded(response, max_bytes)
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
-            return NoAnswer("not_reached", sent=False)
-        except (TimeoutError, httpx.TimeoutException):
-            return NoAnswer("timeout")
-        except TooLong:
-            return NoAnswer("too_long")
-        except (httpx.HTTPError, httpx.InvalidURL):
-            return NoAnswer("broken_off")
-        return Reply(response.status_code, body, _retry_after_s(response))
-
-
-async def _bounded(response: httpx.Response, max_bytes: int) -> bytes:
-    body = bytearray()
-    async for chunk in response.aiter_bytes():
-        body += chunk
-        if len(body) > max_bytes:
-            raise TooLong
-    return bytes(body)
-
-
-def _retry_after_s(response: httpx.Response) -> int | None:
-    # RFC 9110 section 10.2.3 also allows a date; no provider is known to send one.
-    text = response.headers.get("retry-after", "")
-    return min(int(text), MAX_RETRY_AFTER_S) if text.isascii() and text.isdigit() else None
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+        return await self._questions.ask(
+            question, self._url, query, parse, timeout_s=timeout_s, max_bytes=max_bytes
+        )

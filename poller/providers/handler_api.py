@@ -1,11 +1,15 @@
-"""The handler_api.php dialect: its questions, and what each documented answer means.
+"""The common grammar of the handler_api.php family: its questions, and what each answer means.
 
 Promised to the client: every parser takes any Reply and returns an answer of answers.py, whatever
-garbage it holds. Source: the providers' published documentation, as gathered in docs/providers.md;
-error words are matched by prefix, because providers append what they like to them.
+garbage it holds. The words of all dialects are understood from each of them, because they are the
+same words; dialects.py has what differs. Source: the providers' published documentation, as
+gathered in docs/providers.md; error words are matched by prefix, because providers append what they
+like to them.
 """
 
+import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from enum import IntEnum
 from typing import TypeVar
@@ -38,6 +42,7 @@ from poller.providers.answers import (
     Waiting,
 )
 from poller.providers.base import Order
+from poller.providers.dialects import Dialect
 from poller.providers.wire import Document, Garbage, Json, NotDocumented, Reply, Word
 
 T = TypeVar("T")
@@ -45,11 +50,11 @@ T = TypeVar("T")
 RATE_LIMITED = 429
 ACCOUNT_WORDS = (
     *("NO_KEY", "BAD_KEY", "BAD_ACTION", "BANNED"),
-    *("CHANNELS_LIMIT", "ACCOUNT_INACTIVE", "RATE_LIMIT"),
+    *("CHANNELS_LIMIT", "ACCOUNT_INACTIVE", "RATE_LIMIT", "API_KEY_NOT_VALID"),
 )
 UNKNOWN_WORDS = ("NO_ACTIVATION", "WRONG_ACTIVATION_ID", "NOT_FOUND")
 BUY_REFUSALS = (
-    *("BAD_SERVICE", "BAD_COUNTRY", "WRONG_EXCEPTION_PHONE"),
+    *("BAD_SERVICE", "WRONG_SERVICE", "BAD_COUNTRY", "WRONG_EXCEPTION_PHONE"),
     *("NOT_AVAILABLE", "SERVICE_NOT_AVAILABLE", "UNPROCESSABLE_ENTITY"),
 )
 SET_REFUSALS = (
@@ -57,6 +62,8 @@ SET_REFUSALS = (
     *("FREE_CANCELLATION_EXPIRED", "ACTIVATION_NOT_ACTIVE", "BAD_SERVICE"),
 )
 MAX_LIFETIME_S = 30 * 86_400
+EDGE_BLOCK = re.compile(rb"error (code: )?1020\b", re.IGNORECASE)
+EDGE_BAN_S = 10
 
 
 class SetStatus(IntEnum):
@@ -74,14 +81,15 @@ AGREED: Mapping[SetStatus, tuple[str, AskedAgain | Finished | Cancelled]] = {
 }
 
 
-def buy_params(order: Order) -> Mapping[str, str]:
-    """The parameters of getNumberV2; orderId makes a repeat of it harmless."""
+def buy_params(order: Order, dialect: Dialect) -> Mapping[str, str]:
+    """The parameters of a purchase; where there is orderId, it makes a repeat of it harmless."""
     params = {
-        "action": "getNumberV2",
+        "action": dialect.buys_by,
         "service": order.service_code,
         "country": order.country_code,
-        "orderId": order.reference,
     }
+    if dialect.has_order_id:
+        params["orderId"] = order.reference
     if order.operator is not None:
         params["operator"] = order.operator
     if order.max_cost is not None:
@@ -89,8 +97,13 @@ def buy_params(order: Order) -> Mapping[str, str]:
     return params
 
 
+def page_params(start: int, rows: int) -> Mapping[str, str]:
+    """The parameters of one page of getActiveActivations."""
+    return {"start": str(start), "limit": str(rows)}
+
+
 def bought(reply: Reply) -> BuyAnswer:
-    """What getNumberV2 answered; a plain ACCESS_NUMBER, as getNumber gives it, is taken too."""
+    """What getNumberV2 answered, or ACCESS_NUMBER as getNumber gives it."""
     return _answer(reply, _bought_word, _bought_document)
 
 
@@ -104,9 +117,12 @@ def set_answer(reply: Reply, asked: SetStatus) -> SetAnswer:
     return _answer(reply, lambda word: _set_word(word, asked))
 
 
-def active(reply: Reply) -> ActiveAnswer:
+def active(reply: Reply, dialect: Dialect) -> ActiveAnswer:
     """What getActiveActivations answered, in any of the four envelopes in use."""
-    return _answer(reply, _active_word, handler_lists.active_list)
+    found = _answer(reply, _active_word, handler_lists.active_list)
+    if isinstance(found, ActiveList) and not found.rows and dialect.empty_list_is_doubtful:
+        return replace(found, whole=False)
+    return found
 
 
 def balance(reply: Reply) -> BalanceAnswer:
@@ -115,7 +131,8 @@ def balance(reply: Reply) -> BalanceAnswer:
 
 
 def prices(reply: Reply) -> PricesAnswer:
-    """What getPrices answered: `{country: {service: {cost, count}}}`; `{}` or `[]` for none."""
+    """What getPrices answered: `{country: {service: {cost, count}}}`, or with `{price: count}` in
+    the place of the innermost; `{}` or `[]` for none."""
     return _answer(reply, _no_word, handler_lists.price_list)
 
 
@@ -129,7 +146,9 @@ def _answer(
     if reply.http_status == RATE_LIMITED:
         return AccountRefused("RATE_LIMIT", reply.retry_after_s)
     if isinstance(found, Garbage):
-        return Unexpected(found.label)
+        # The wall in front of a provider that was asked too fast; it never heard the question.
+        blocked = EDGE_BLOCK.match(reply.body.lstrip())
+        return AccountRefused("RATE_LIMIT", EDGE_BAN_S) if blocked else Unexpected(found.label)
     try:
         if isinstance(found, Word):
             return _account_refused(found, reply) or on_word(found)

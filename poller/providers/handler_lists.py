@@ -1,8 +1,10 @@
-"""The two long answers of the handler_api.php dialect: all active numbers, and all prices.
+"""The two long answers of the handler_api.php family: all active numbers, and all prices.
 
 Pure. A row that cannot be read is skipped and counted, because one broken row must not hide the
 code in the next; an answer in which none can be read is NotDocumented.
 """
+
+from decimal import Decimal
 
 from poller.providers import wire
 from poller.providers.answers import ActiveList, ActiveRow, Price, PriceList, Sms
@@ -69,7 +71,10 @@ def _unwrapped(text: str) -> str:
 
 
 def price_list(document: Document) -> PriceList:
-    """`{country: {service: {cost, count}}}`; an empty list stands for an empty object."""
+    """`{country: {service: offer}}`, an offer being `{cost, count}` or `{price: count, ...}`.
+
+    An empty list stands for an empty object.
+    """
     if isinstance(document, list):
         if document:
             raise NotDocumented
@@ -91,11 +96,17 @@ def _price(country: str, service: str, offer: Json) -> Price | None:
     if not isinstance(offer, dict):
         return None
     try:
-        return Price(
-            service_code=wire.code(service),
-            country_code=wire.code(country),
-            cost=wire.amount(offer.get("cost")),
-            stock=wire.count(offer.get("count")),
-        )
+        cost, stock = _cost_and_stock(offer)
+        return Price(wire.code(service), wire.code(country), cost, stock)
     except ValueError:
         return None
+
+
+def _cost_and_stock(offer: dict[str, Json]) -> tuple[Decimal, int]:
+    if "cost" in offer:
+        return wire.amount(offer["cost"]), wire.count(offer.get("count"))
+    steps = sorted((wire.amount(price), wire.count(count)) for price, count in offer.items())
+    if not steps:
+        raise NotDocumented
+    # The cheapest that is there: it is bought with its own price as maxPrice, and at no other.
+    return next(((cost, stock) for cost, stock in steps if stock), steps[0])

@@ -23,7 +23,9 @@ from poller.providers.answers import (
     Waiting,
 )
 from poller.providers.base import Order, Provider
-from poller.providers.client import HandlerApiClient, http_client
+from poller.providers.client import HandlerApiClient
+from poller.providers.dialects import DIALECTS
+from poller.providers.http import http_client
 from poller.simulator import Simulator, new_provider, utc_now
 from tests.served import free_address, served
 
@@ -49,7 +51,12 @@ async def client_of(
 ) -> AsyncIterator[Provider]:
     async with http_client(url) as http:
         yield HandlerApiClient(
-            http, url=url, api_key=key, observe=calls or Calls(), ask_timeout_s=1
+            http,
+            dialect=DIALECTS["sms-activate"],
+            url=url,
+            api_key=key,
+            observe=calls or Calls(),
+            ask_timeout_s=1,
         )
 
 

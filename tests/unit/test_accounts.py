@@ -42,6 +42,7 @@ def test_an_account_with_its_defaults(tmp_path: Path) -> None:
             api_key="a-secret-key",
             markup=Decimal("1.25"),
             cancel_after_s=120,
+            requests_per_s=10.0,
         ),
     )
 
@@ -50,6 +51,46 @@ def test_the_key_may_stand_in_a_file_beside(tmp_path: Path) -> None:
     (tmp_path / "key").write_text("from-the-file\n")
     (account,) = load(tmp_path, GOOD.replace('api_key = "a-secret-key"', 'api_key_file = "key"'))
     assert account.api_key == "from-the-file"
+
+
+def test_the_key_may_be_one_of_systemd_s_credentials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "credentials").mkdir()
+    (tmp_path / "credentials" / "first.key").write_text("from-systemd\n")
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path / "credentials"))
+    said = GOOD.replace('api_key = "a-secret-key"', 'api_key_credential = "first.key"')
+    (account,) = load(tmp_path, said)
+    assert account.api_key == "from-systemd"
+    outside = said.replace("first.key", "../accounts.toml")
+    assert "must be the name of a credential, not a path" in refusal(tmp_path, outside)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "url", "cancel_after_s", "requests_per_s"),
+    [
+        ("hero", "https://hero-sms.com/stubs/handler_api.php", 120, 5.0),
+        ("tiger", "https://api.tiger-sms.com/stubs/handler_api.php", 120, 5.0),
+        ("grizzly", "https://api.grizzlysms.com/stubs/handler_api.php", 120, 10.0),
+        ("smsbower", "https://smsbower.page/stubs/handler_api.php", 120, 10.0),
+        ("smshub", "https://smshub.org/stubs/handler_api.php", 120, 10.0),
+        ("5sim", "https://5sim.net/v1", 0, 20.0),
+    ],
+)
+def test_a_dialect_knows_its_provider_s_address_and_limits(
+    tmp_path: Path, dialect: str, url: str, cancel_after_s: int, requests_per_s: float
+) -> None:
+    said = f'[[account]]\nname = "a"\ndialect = "{dialect}"\napi_key = "k"\n'
+    (account,) = load(tmp_path, said)
+    assert account.url == url
+    assert account.cancel_after_s == cancel_after_s
+    assert account.requests_per_s == requests_per_s
+
+
+def test_limits_can_be_set(tmp_path: Path) -> None:
+    (account,) = load(tmp_path, GOOD + "cancel_after_s = 60\nrequests_per_s = 0.5\n")
+    assert account.cancel_after_s == 60
+    assert account.requests_per_s == 0.5
 
 
 def test_no_repr_shows_the_key(tmp_path: Path) -> None:
@@ -65,6 +106,7 @@ def test_without_a_file_there_is_the_simulator_where_it_listens(tmp_path: Path) 
             api_key="demo",
             markup=Decimal(1),
             cancel_after_s=0,
+            requests_per_s=1000.0,
         ),
     )
 
@@ -77,13 +119,31 @@ def test_without_a_file_there_is_the_simulator_where_it_listens(tmp_path: Path) 
         ("[[account]]", "[[account", "is not TOML"),
         ('name = "first"', "", "needs a name"),
         ('"first"', '"First Account"', "needs a name"),
-        ("sms-activate", "carrier-pigeon", "account first: dialect must be one of sms-activate"),
+        (
+            "sms-activate",
+            "carrier-pigeon",
+            "account first: dialect must be one of sms-activate, hero",
+        ),
         ("https://", "ftp://", "account first: url must be"),
+        ('url = "https://provider.example/stubs/handler_api.php"', "", "url must be"),
         ("handler_api.php", "handler_api.php?api_key=x", "must have no query"),
         ("https://", "https://user:pass@", "must have no query and no credentials"),
-        ('api_key = "a-secret-key"', "", "give one of api_key and api_key_file"),
+        (
+            'api_key = "a-secret-key"',
+            "",
+            "give one of api_key, api_key_file and api_key_credential",
+        ),
         ("a-secret-key", "a-secret-key and more", "must be printable and without spaces"),
         ('api_key = "a-secret-key"', 'api_key_file = "none"', "No such file"),
+        ('markup = "1.25"', 'api_key_file = "k"', "give one of api_key and api_key_file"),
+        ('api_key = "a-secret-key"', "api_key_file = 7", "api_key_file must be a name in quotes"),
+        (
+            'api_key = "a-secret-key"',
+            'api_key_credential = "main"',
+            "api_key_credential needs $CREDENTIALS_DIRECTORY",
+        ),
+        ('markup = "1.25"', "requests_per_s = 0", "requests_per_s must be a number from 0.01"),
+        ('markup = "1.25"', 'requests_per_s = "fast"', "requests_per_s must be a number"),
         ('"1.25"', "0", "markup must be a number above 0"),
         ('"1.25"', '"much"', "markup must be a number above 0"),
         ('"1.25"', "1.2345", "at most three decimals"),

@@ -23,6 +23,7 @@ from poller.providers.answers import (
     BuyAnswer,
     Cancelled,
     NoAnswer,
+    NoList,
     PriceList,
     PricesAnswer,
     SetAnswer,
@@ -202,3 +203,21 @@ async def test_without_list_or_database_nothing_is_claimed() -> None:
     asks, _ = asker(Slow(), Known(away=True))
     assert await asks.ask(FindLost(ROW)) == NoAnswer("no_database")
     assert asks.claimed == set()
+
+
+async def test_what_is_missing_from_a_list_with_gaps_is_not_known_to_be_missing() -> None:
+    asks, _ = asker(Slow(ActiveList((), whole=False)))
+    assert await asks.ask(FindLost(ROW)) == NoAnswer("list_not_whole")
+    asks, _ = asker(Slow(ActiveList((listed("9"),), whole=False)))
+    assert await asks.ask(FindLost(ROW)) == Found(listed("9"))
+
+
+async def test_a_provider_without_a_list_is_in_no_trouble() -> None:
+    provider = Slow(NoList(), status=AccountRefused("BANNED"))
+    provider.go.set()
+    asks, patience = asker(provider)
+    assert await asks.ask(FindLost(ROW)) == NoList()
+    assert patience.trouble is None
+    await asks.ask(Check("9"))
+    await asks.list_active()
+    assert patience.trouble == "BANNED"

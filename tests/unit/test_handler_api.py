@@ -31,6 +31,7 @@ from poller.providers.answers import (
     Waiting,
 )
 from poller.providers.base import Order
+from poller.providers.dialects import DIALECTS
 from poller.providers.handler_api import SetStatus
 from poller.providers.wire import Reply
 
@@ -49,24 +50,46 @@ def cancelled(answer: Reply) -> object:
     return handler_api.set_answer(answer, SetStatus.CANCEL)
 
 
+def active(answer: Reply, dialect: str = "sms-activate") -> object:
+    return handler_api.active(answer, DIALECTS[dialect])
+
+
 PARSERS: tuple[Callable[[Reply], object], ...] = (
     handler_api.bought,
     handler_api.status,
     cancelled,
-    handler_api.active,
+    active,
     handler_api.balance,
     handler_api.prices,
 )
 
 
-def test_a_purchase_carries_our_reference_and_the_highest_price() -> None:
+@pytest.mark.parametrize(
+    ("dialect", "differs"),
+    [
+        ("sms-activate", {"action": "getNumberV2", "orderId": "a-reference"}),
+        ("hero", {"action": "getNumberV2"}),
+        ("tiger", {"action": "getNumberV2"}),
+        ("grizzly", {"action": "getNumberV2"}),
+        ("smsbower", {"action": "getNumberV2"}),
+        ("smshub", {"action": "getNumber"}),
+    ],
+)
+def test_a_purchase_carries_the_highest_price_and_where_it_is_known_our_reference(
+    dialect: str, differs: dict[str, str]
+) -> None:
     order = Order("a-reference", "wa", "6", operator=None, max_cost=Decimal("0.5050"))
-    assert handler_api.buy_params(order) == {
-        "action": "getNumberV2",
+    same = {"service": "wa", "country": "6", "maxPrice": "0.5050"}
+    assert handler_api.buy_params(order, DIALECTS[dialect]) == same | differs
+
+
+def test_a_purchase_may_name_its_operator() -> None:
+    order = Order("a-reference", "wa", "6", operator="mtt", max_cost=None)
+    assert handler_api.buy_params(order, DIALECTS["smshub"]) == {
+        "action": "getNumber",
         "service": "wa",
         "country": "6",
-        "orderId": "a-reference",
-        "maxPrice": "0.5050",
+        "operator": "mtt",
     }
 
 
@@ -290,9 +313,9 @@ def test_a_price_that_cannot_be_read_is_skipped_and_counted(offer: str) -> None:
 
 
 def test_nothing_active_comes_as_text_or_as_json() -> None:
-    assert handler_api.active(reply("NO_ACTIVATIONS")) == ActiveList(())
+    assert active(reply("NO_ACTIVATIONS")) == ActiveList(())
     body = '{"status":"error","error":"NO_ACTIVATIONS"}'
-    assert handler_api.active(reply(body)) == ActiveList(())
+    assert active(reply(body)) == ActiveList(())
 
 
 def test_no_sms_shows_in_a_repr() -> None:

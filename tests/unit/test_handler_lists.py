@@ -6,6 +6,7 @@ import pytest
 
 from poller.providers import handler_api
 from poller.providers.answers import ActiveList, ActiveRow, Sms, Unexpected
+from poller.providers.dialects import DIALECTS
 from poller.providers.wire import Reply
 
 ROW = {
@@ -30,7 +31,8 @@ READ = ActiveRow(
 
 
 def active(document: object) -> object:
-    return handler_api.active(Reply(200, json.dumps(document).encode()))
+    reply = Reply(200, json.dumps(document).encode())
+    return handler_api.active(reply, DIALECTS["sms-activate"])
 
 
 def sms_of(code: object, text: object) -> tuple[Sms, ...]:
