@@ -11,7 +11,8 @@ grant execute on function sonnette.unwatched() to sonnette_gateway, sonnette_ser
 grant select on public.users, public.wallets, public.activations, public.messages, public.ledger,
     sonnette.offers, sonnette.requests to sonnette_service;
 grant select, insert, update, delete on sonnette.idempotency_keys to sonnette_service;
-grant execute on function sonnette.buy(uuid, text, text, text, numeric), sonnette.ask(uuid, uuid, text)
+grant execute on function sonnette.buy(uuid, text, text, text, numeric), sonnette.ask(uuid, uuid, text),
+    sonnette.prune(interval, integer), sonnette.tidy(interval, integer)
     to sonnette_service;
 
 grant select on public.activations, public.messages, sonnette.work, sonnette.requests, sonnette.offers,

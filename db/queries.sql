@@ -306,6 +306,18 @@ with old as (
 delete from sonnette.idempotency_keys k using old
 where (k.user_id, k.route, k.key) = (old.user_id, old.route, old.key)
 
+-- name: log_pruned
+select sonnette.prune(make_interval(secs => %(older_than_s)s), %(most)s)
+
+-- name: tidied
+select sonnette.tidy(make_interval(secs => %(older_than_s)s), %(most)s)
+
+-- name: log_kept
+-- How many changes the log has, as the statistics know it, and the age of the oldest in seconds.
+select coalesce((select n_live_tup from pg_stat_all_tables where relid = 'sonnette.changes'::regclass), 0) as changes,
+       coalesce((select extract(epoch from clock_timestamp() - at) from sonnette.changes order by tx, n limit 1), 0)::float8
+           as oldest_s
+
 -- name: role_taken_on
 select set_config('role', %(role)s, false)
 

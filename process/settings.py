@@ -38,7 +38,8 @@ class Settings:
     """What an administrator can choose. Sizes in bytes, times in the unit of their name.
 
     `home` is where `run` keeps data and secrets. `jwks_url` is where an issuer of tokens publishes
-    its keys. `providers` is a TOML file of provider accounts. `max_buffer_bytes` is per socket,
+    its keys. `retention_hours` is how long changes are kept, `retention_rows` how many at most.
+    `providers` is a TOML file of provider accounts. `max_buffer_bytes` is per socket,
     `max_channels` per socket, `max_bindings` per channel. `user_requests_per_s` and
     `address_requests_per_s` are what the service takes of one user and of one address. `demo` is
     set by `sonnette run` alone: the service then renews tokens.
@@ -57,6 +58,7 @@ class Settings:
     currency: str = "USD"
     cors_origins: tuple[str, ...] = ()
     retention_hours: int = 72
+    retention_rows: int = 50_000_000
     log_level: str = "INFO"
     max_frame_bytes: int = 262_144
     max_buffer_bytes: int = 1_048_576
@@ -88,6 +90,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         currency=read("currency", values.currency, Settings.currency),
         cors_origins=read("cors_origins", values.origins, Settings.cors_origins),
         retention_hours=read("retention_hours", values.count, Settings.retention_hours),
+        retention_rows=read("retention_rows", values.count, Settings.retention_rows),
         log_level=read("log_level", values.log_level, Settings.log_level),
         max_frame_bytes=read("max_frame_bytes", values.count, Settings.max_frame_bytes),
         max_buffer_bytes=read("max_buffer_bytes", values.count, Settings.max_buffer_bytes),

@@ -68,7 +68,7 @@ async def serve_until(stop: asyncio.Event, settings: Settings) -> None:
             beside = [
                 listener.run(),
                 guard.run(),
-                housekeeping.keep_house(db),
+                housekeeping.keep_house(db, housekeeping.keep_of(settings), metrics),
                 _end_waits(stop, doorbell),
             ]
             background = [tasks.create_task(work) for work in beside]

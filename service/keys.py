@@ -108,7 +108,7 @@ async def keep(connection: Connection, claimed: Claim, answer: Answer) -> None:
     await connection.execute(queries["key_answered"], {**claimed.parameters, **told})
 
 
-async def prune(connection: Connection) -> bool:
-    """Forget some of the keys that are older than a day; whether there may be more."""
+async def prune(connection: Connection) -> int:
+    """Forget some of the keys that are older than a day; how many it was."""
     cursor = await connection.execute(queries["keys_pruned"], {"most": PRUNED_AT_ONCE})
-    return cursor.rowcount == PRUNED_AT_ONCE
+    return cursor.rowcount

@@ -33,6 +33,27 @@ class Metrics:
             "Streams of /v1/events that are open",
             registry=self.registry,
         )
+        self.pruned = Counter(
+            "sonnette_service_changes_pruned",
+            "Changes of the log forgotten: for their age, or because there were too many",
+            ["reason"],
+            registry=self.registry,
+        )
+        self.tidied = Counter(
+            "sonnette_service_rows_tidied",
+            "Old webhooks, answered requests and ended processes forgotten",
+            registry=self.registry,
+        )
+        self.log_changes = Gauge(
+            "sonnette_service_log_changes",
+            "Changes in the log, as the database's statistics know it",
+            registry=self.registry,
+        )
+        self.log_oldest_s = Gauge(
+            "sonnette_service_log_oldest_seconds",
+            "Age of the oldest change in the log: how far back a cursor is served",
+            registry=self.registry,
+        )
         self._requests = Counter(
             "sonnette_service_requests",
             "Requests answered",

@@ -31,7 +31,7 @@ def test_nothing_set_gives_the_documented_defaults() -> None:
     ]
     assert settings.currency == "USD"
     assert settings.cors_origins == ()
-    assert settings.retention_hours == 72
+    assert (settings.retention_hours, settings.retention_rows) == (72, 50_000_000)
     assert settings.log_level == "INFO"
 
 
@@ -51,6 +51,7 @@ def test_each_setting_is_read_from_its_own_variable() -> None:
             "SONNETTE_CURRENCY": "EUR",
             "SONNETTE_CORS_ORIGINS": "https://a.example, http://localhost:5173",
             "SONNETTE_RETENTION_HOURS": "24",
+            "SONNETTE_RETENTION_ROWS": "1000",
             "SONNETTE_LOG_LEVEL": "debug",
             "SONNETTE_MAX_FRAME_BYTES": "1000",
             "SONNETTE_MAX_BUFFER_BYTES": "2000",
@@ -73,7 +74,7 @@ def test_each_setting_is_read_from_its_own_variable() -> None:
     assert settings.pg_bindir == Path("/usr/lib/postgresql/15/bin")
     assert settings.currency == "EUR"
     assert settings.cors_origins == ("https://a.example", "http://localhost:5173")
-    assert settings.retention_hours == 24
+    assert (settings.retention_hours, settings.retention_rows) == (24, 1000)
     assert settings.log_level == "DEBUG"
     assert (settings.max_frame_bytes, settings.max_buffer_bytes) == (1000, 2000)
     assert (settings.max_channels, settings.max_bindings) == (3, 4)

@@ -63,6 +63,8 @@ def upgrade() -> None:
         create index processes_seen on sonnette.processes (seen_at);
         comment on table sonnette.processes is 'Gateways, pollers and services with their heartbeat';
 
+        create index requests_done on sonnette.requests (done_at) where done_at is not null;
+
         alter table sonnette.accounts
             add column failures integer not null default 0,
             add column open_until timestamptz,
@@ -85,6 +87,7 @@ def downgrade() -> None:
         """
         alter table sonnette.epoch drop column system_identifier, drop column database_oid, drop column timeline;
         alter table sonnette.accounts drop column failures, drop column open_until, drop column paused_at;
+        drop index sonnette.requests_done;
         drop table sonnette.processes, sonnette.late_messages, sonnette.inbox;
         """
     )

@@ -1,0 +1,130 @@
+-- Retention: what the log and the other tables of the machinery throw away once it is old.
+--
+-- Called in small batches by the service's housekeeping. Nothing here waits for a lock that a writer
+-- holds, or holds one that a writer waits for: rows of the log are written once and never again.
+
+-- prune(older_than, most): forgets about `most` changes that were logged longer ago than that, the
+-- oldest first, with their numbers; how many it was, 0 where there is nothing to do or somebody else
+-- is just doing it. Feeds are never touched.
+-- What is left of a feed is always its end, without a gap: each user's numbers go from the lowest
+-- up, and the first change that is too young to go stops that user. That is not quite the order of
+-- the log, because a transaction that began first may commit last. A transaction that is still open
+-- will get higher numbers than any that is visible here, so nothing has to wait for it.
+-- The last number of each user that was pruned stays without its change, as the mark of how far.
+-- Reads and deletes changes and numbers.
+create or replace function sonnette.prune(older_than interval, most integer) returns integer
+    language plpgsql security definer
+    set search_path = pg_catalog, sonnette, pg_temp
+    -- Always along the primary keys, however the log was when the session planned.
+    set plan_cache_mode = force_generic_plan
+    set enable_seqscan = off
+    set enable_bitmapscan = off
+    set enable_hashjoin = off
+    set enable_mergejoin = off
+as $$
+declare
+    too_old timestamptz := clock_timestamp() - older_than;
+    pruned integer;
+    expected integer;
+begin
+    if not pg_try_advisory_xact_lock(hashtextextended('sonnette prune', 0)) then
+        return 0;
+    end if;
+    with head as materialized (
+        select h.tx, h.n, h.user_id, h.at from sonnette.changes h order by h.tx, h.n limit most
+    ), old as (
+        select h.user_id, count(*) as changes from head h where h.at < too_old group by h.user_id
+    ), walked as materialized (
+        -- One more than this user's changes in the head: the first may be the mark of last time.
+        select o.user_id, w.seq, w.tx, w.n, w.next_young is distinct from 0 as last
+        from old o
+        cross join lateral (
+            select l.*, lead(l.young) over (order by l.seq) as next_young
+            from (
+                select m.seq, m.tx, m.n, count(*) filter (where c.at >= too_old) over (order by m.seq) as young
+                from sonnette.numbers m
+                left join sonnette.changes c on c.tx = m.tx and c.n = m.n
+                where m.user_id = o.user_id
+                order by m.seq
+                limit o.changes + 1
+            ) l
+        ) w
+        where w.young = 0
+    ), unnumbered as (
+        delete from sonnette.numbers d using walked w
+        where d.user_id = w.user_id and d.seq = w.seq and not w.last
+    ), gone as (
+        delete from sonnette.changes d using walked w where d.tx = w.tx and d.n = w.n
+        returning d.tx, d.n
+    )
+    select (select count(*) from gone), (select coalesce(sum(o.changes), 0) from old o)
+    into pruned, expected;
+    if pruned < expected then
+        pruned := pruned + sonnette.prune_unnumbered(too_old, most);
+    end if;
+    return pruned;
+end
+$$;
+
+-- prune_unnumbered(too_old, most): of the first `most` changes, forgets those that are that old and
+-- have no number, and so are on nobody's feed; how many it was. Nobody ever prunes them else. They
+-- come of a log that was written while its numbering trigger was missing, or numbers deleted by hand.
+create or replace function sonnette.prune_unnumbered(too_old timestamptz, most integer) returns integer
+    language plpgsql
+    set search_path = pg_catalog, sonnette, pg_temp
+as $$
+declare
+    pruned integer;
+begin
+    with head as materialized (
+        select h.tx, h.n, h.user_id, h.at from sonnette.changes h order by h.tx, h.n limit most
+    ), old as materialized (
+        select tx, n, user_id from head where at < too_old
+    ), unnumbered as materialized (
+        select tx, n from old
+        except
+        select m.tx, m.n from (select distinct user_id from old) o
+        join sonnette.numbers m on m.user_id = o.user_id
+        where m.tx <= (select max(tx) from old)
+    )
+    delete from sonnette.changes d using unnumbered u where d.tx = u.tx and d.n = u.n;
+    get diagnostics pruned = row_count;
+    return pruned;
+end
+$$;
+
+-- tidy(older_than, most): forgets up to `most` rows of each kind that nobody needs after so long (a
+-- day at least): webhooks as received, answered requests, processes that are gone. How many it was.
+-- Revocations are kept, since only their issuer knows how long a token may live; they are one a user.
+create or replace function sonnette.tidy(older_than interval, most integer) returns integer
+    language plpgsql security definer
+    set search_path = pg_catalog, sonnette, pg_temp
+    set plan_cache_mode = force_generic_plan
+    set enable_seqscan = off
+    set enable_bitmapscan = off
+as $$
+declare
+    too_old timestamptz := clock_timestamp() - greatest(older_than, interval '1 day');
+    gone integer;
+begin
+    with webhooks as (
+        delete from sonnette.inbox where id in (
+            select id from sonnette.inbox where received_at < too_old
+            order by received_at limit most for update skip locked)
+        returning 1
+    ), answered as (
+        delete from sonnette.requests where id in (
+            select id from sonnette.requests where done_at < too_old
+            order by done_at limit most for update skip locked)
+        returning 1
+    ), ended as (
+        delete from sonnette.processes where id in (
+            select id from sonnette.processes where seen_at < too_old
+            order by seen_at limit most for update skip locked)
+        returning 1
+    )
+    select (select count(*) from webhooks) + (select count(*) from answered) + (select count(*) from ended)
+    into gone;
+    return gone;
+end
+$$;
