@@ -14,14 +14,19 @@ from gateway.filters import BadFilter, Filter, parse
 from gateway.protocol import Payload, dumps
 
 MAX_PATTERNS = 50
+BINDINGS_PER_JOIN = 10  # that cost together what the rest of a join costs
 EVENTS = ("INSERT", "UPDATE", "DELETE")
 
 
 class JoinRefused(Exception):
-    """The join cannot be served. `reason` is "Code: sentence", as clients show it."""
+    """The join cannot be served. `reason` is "Code: sentence", as clients show it.
 
-    def __init__(self, code: str, sentence: str) -> None:
+    `why` is what it is counted by: the code, or more exactly the limit that was reached.
+    """
+
+    def __init__(self, code: str, sentence: str, why: str | None = None) -> None:
         self.code = code
+        self.why = why or code
         self.reason = f"{code}: {sentence}"
         super().__init__(self.reason)
 
@@ -52,6 +57,11 @@ def token_of(payload: Payload) -> str | None:
         if isinstance(token, str) and token and not token.startswith("sb_"):
             return token
     return None
+
+
+def effort_of(payload: Payload) -> int:
+    """What a join costs, as against one that asks for nothing; known before it is looked at."""
+    return 1 + sum(1 for _ in _asked(payload)) // BINDINGS_PER_JOIN
 
 
 def bindings_of(

@@ -24,6 +24,16 @@ class Metrics:
         self.slowed = self._counter(
             "handshakes_slowed", "Sockets opened late: the caller's last ones were all brief"
         )
+        self.frames_slowed = self._counter(
+            "frames_slowed", "Waits of sockets that sent more frames than their rate"
+        )
+        self.refused = self._counter(
+            "joins_refused", "Joins refused, by the limit or else the code of the reason", ["why"]
+        )
+        self.full = self._counter(
+            "handshakes_refused", "Handshakes refused because of a limit", ["limit"]
+        )
+        self.opening = self._gauge("opening", "Connections that have not asked for anything yet")
         self.cut = self._counter("sockets_cut", "Sockets closed by the gateway", ["reason"])
         self.read_seconds = Histogram(
             "sonnette_gateway_read_seconds",

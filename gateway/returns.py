@@ -55,10 +55,9 @@ class Returns:
         return len(self._records)
 
 
-def caller(address: object, key: str | None) -> Caller:
-    """Who it is, of a socket's remote address; the key itself is not kept."""
-    host = str(address[0]) if isinstance(address, tuple) and address else ""
-    return host, hash(key)
+def caller(address: str | None, key: str | None) -> Caller:
+    """Who it is; the key itself is not kept."""
+    return address or "", hash(key)
 
 
 def _forgotten(record: _Record, now_s: float) -> bool:

@@ -8,6 +8,7 @@ back from a refused handshake; only what can be no client of ours gets an HTTP e
 import asyncio
 import contextlib
 import logging
+import resource
 import socket
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -19,15 +20,19 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
+from gateway.connection import Door
 from gateway.health import Health
 from gateway.hub import Hub
 from gateway.metrics import Metrics
+from gateway.places import Most, Places
 from gateway.protocol import BadFrame, Serializer, serializer
 from gateway.returns import Returns, caller
 from gateway.session import Limits, Session
 from gateway.socket import Socket
+from process.addresses import client_address, neighbourhood, networks
 from process.guard import Guard
 from process.ports import BACKLOG
+from process.rates import Rate
 from process.settings import Settings
 from process.tokens import UnknownKey
 
@@ -40,6 +45,10 @@ LOOKS_PER_TURN = 25  # then a change goes first: 500 looks in a row were 2 ms of
 OPEN_LIMIT_S = 10
 CLOSE_LIMIT_S = 5
 LAST_LIMIT_S = 2  # for those who have connected and not yet asked for anything
+FRAMES_BURST_S = 5  # a socket may send what it may in that time at once
+JOINS_BURST = 2  # for each channel: supabase-js' first joins are without a token, and refused
+SPARE_FILES = 64  # for the database, the log, and what the system opens
+RETRY_AFTER_S = "10"
 
 
 class GatewayServer:
@@ -53,9 +62,22 @@ class GatewayServer:
         self._health = health
         self._metrics = metrics
         self._settings = settings
-        self._limits = Limits(settings.max_channels, settings.max_bindings)
+        joins = Rate(settings.socket_joins_per_s, settings.max_channels * JOINS_BURST)
+        self._limits = Limits(settings.max_channels, settings.max_bindings, joins)
+        self._proxies = networks(settings.trusted_proxies)
+        self._on_refused = lambda why: metrics.refused.labels(why=why).inc()
         self._clients: dict[ServerConnection, tuple[Socket, Session]] = {}
         self._returns = Returns()
+        files = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_FILES
+        self._places = Places(_most(settings, files))
+        frames = settings.socket_frames_per_s
+        self._door = Door(
+            Rate(frames, frames * FRAMES_BURST_S),
+            files,
+            slowed=metrics.frames_slowed.inc,
+            cut=lambda why: metrics.cut.labels(reason=why).inc(),
+        )
+        metrics.opening.set_function(lambda: self._door.opening)
 
     async def run(self, listening: socket.socket, stop: asyncio.Event) -> None:
         """Serve until `stop` is set; then accept no more, close with 1012, and return."""
@@ -71,6 +93,7 @@ class GatewayServer:
             max_size=self._settings.max_frame_bytes,
             server_header=None,
             logger=_websockets_log(),
+            create_connection=self._door.connect,  # type: ignore[arg-type]
         )
         async with asyncio.TaskGroup() as tasks:
             looking = tasks.create_task(self._look_after(tasks))
@@ -90,11 +113,30 @@ class GatewayServer:
         if _serializer(request) is None:
             return connection.respond(HTTPStatus.FORBIDDEN, "")
         await self._let_wait(connection, request)
-        return None
+        return self._no_room(connection, request)
+
+    def _no_room(self, connection: ServerConnection, request: Request) -> Response | None:
+        """The refusal of a handshake, where not even waiting for a place is possible."""
+        limit = self._places.full_for(self._neighbourhood(connection, request))
+        if limit is None:
+            return None
+        self._metrics.full.labels(limit=limit).inc()
+        log.info("handshake refused", limit=limit)
+        status = HTTPStatus.SERVICE_UNAVAILABLE if limit == "sockets" else 429
+        response = connection.respond(status, "too many sockets are open; come back later\n")
+        response.headers["Retry-After"] = RETRY_AFTER_S
+        return response
+
+    def _neighbourhood(self, connection: ServerConnection, request: Request) -> str | None:
+        """What counts as one client's address; None where a trusted proxy does not say."""
+        peer = connection.remote_address
+        forwarded = ",".join(request.headers.get_all("X-Forwarded-For"))
+        host = client_address(str(peer[0]) if peer else "", forwarded, self._proxies)
+        return neighbourhood(host) if host is not None else None
 
     async def _let_wait(self, connection: ServerConnection, request: Request) -> None:
         """Slow down who is here again and again; see gateway/returns.py."""
-        who = caller(connection.remote_address, _key(request))
+        who = caller(self._neighbourhood(connection, request), _key(request))
         wait_s = self._returns.wait_s(who, asyncio.get_running_loop().time())
         if wait_s:
             self._metrics.slowed.inc()
@@ -106,6 +148,7 @@ class GatewayServer:
         if request is None or chosen is None:
             return
         clock = asyncio.get_running_loop().time
+        address = self._neighbourhood(connection, request)
         client = Socket(connection, self._settings.max_buffer_bytes, self._metrics, clock())
         session = Session(
             chosen,
@@ -113,15 +156,18 @@ class GatewayServer:
             self._hub,
             self._guard.verifier,
             self._limits,
+            self._places.enter(address),
             _key(request),
+            self._on_refused,
         )
-        who, opened_s = caller(connection.remote_address, _key(request)), clock()
+        who, opened_s = caller(address, _key(request)), clock()
         self._clients[connection] = client, session
         self._metrics.sockets.inc()
         try:
             async for data in connection:
                 client.last_heard_at = clock()
                 await self._receive(session, data)
+                await asyncio.sleep(0)  # a queue of joins is not worked off in one go
         except ConnectionClosed:
             pass
         finally:
@@ -178,6 +224,15 @@ class GatewayServer:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_LIMIT_S):
                 await server.wait_closed()
+
+
+def _most(settings: Settings, files: int) -> Most:
+    return Most(
+        settings.max_sockets_per_user,
+        settings.max_sockets_per_address,
+        settings.max_sockets,
+        most_open=files - files // 20,  # the others have only begun to connect
+    )
 
 
 def _serializer(request: Request) -> Serializer | None:

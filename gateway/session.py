@@ -4,13 +4,16 @@ Pure: frames go out through `send`, subscriptions to the hub, time comes in as `
 (gateway/server.py) owns the socket, the timers and the closing.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
 from gateway.channel import TOPIC_PREFIX, Binding, Channel, Send
 from gateway.hub import Hub
-from gateway.joins import JoinRefused, Wanted, bindings_of, token_of
+from gateway.joins import JoinRefused, Wanted, bindings_of, effort_of, token_of
+from gateway.places import Place
 from gateway.protocol import PHOENIX, Message, Serializer
+from process.rates import Rate
 from process.tokens import REVOKED, Identity, TokenRefused, Verifier
 
 TOKEN_EXPIRED = 4001
@@ -26,6 +29,7 @@ class Limits:
 
     max_channels: int
     max_bindings: int
+    joins: Rate
 
 
 class Session:
@@ -34,8 +38,11 @@ class Session:
     __slots__ = (
         "_apikey",
         "_hub",
+        "_joins_full_at",
         "_last_id",
         "_limits",
+        "_on_refused",
+        "_place",
         "_send",
         "_serializer",
         "_verifier",
@@ -49,14 +56,19 @@ class Session:
         hub: Hub,
         verifier: Verifier,
         limits: Limits,
+        place: Place,
         apikey: str | None,
+        on_refused: Callable[[str], None],
     ) -> None:
         self._serializer = serializer
         self._send = send
         self._hub = hub
         self._verifier = verifier
         self._limits = limits
+        self._place = place
+        self._joins_full_at = 0.0
         self._apikey = apikey
+        self._on_refused = on_refused
         self._last_id = 0
         self.channels: dict[str, Channel] = {}
 
@@ -90,6 +102,7 @@ class Session:
             channel.open = False
             self._hub.remove(channel)
         self.channels.clear()
+        self._place.leave()
 
     def expire(self, now_s: float) -> None:
         """Fail the channels whose token has run out; `now_s` is in seconds since 1970.
@@ -130,12 +143,15 @@ class Session:
         channel = Channel(self._serializer, self._send, message)
         channel.asked_at = came_at.timestamp()
         try:
+            self._check_rate(message, now)
             self._check_topic(message.topic)
             identity = self._identity(message, now)
             channel.user = _user(identity)
             _stamp(channel, identity)
+            self._place.take(channel.user)
             wanted = self._wanted(message, channel)
         except (JoinRefused, TokenRefused) as refused:
+            self._on_refused(refused.why if isinstance(refused, JoinRefused) else refused.code)
             channel.refuse(_reason(refused))
             return
         self.channels[message.topic] = channel
@@ -198,6 +214,13 @@ class Session:
         if catalog is None:
             raise JoinRefused("RealtimeRestarting", "the database has not been read yet; try again")
         return bindings_of(message.payload, channel.user, catalog, self._limits.max_bindings)
+
+    def _check_rate(self, message: Message, now: datetime) -> None:
+        rate, now_s = self._limits.joins, now.timestamp()
+        full_at = rate.spent(self._joins_full_at, now_s, effort_of(message.payload))
+        if rate.lacking_s(full_at, now_s):
+            raise JoinRefused("ClientJoinRateLimitReached", "Too many joins per second")
+        self._joins_full_at = full_at
 
     def _check_topic(self, topic: str) -> None:
         if not topic.removeprefix(TOPIC_PREFIX) or not topic.startswith(TOPIC_PREFIX):

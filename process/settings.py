@@ -27,6 +27,7 @@ SERVICE_LISTEN = Address("127.0.0.1", 8000)
 GATEWAY_LISTEN = Address("127.0.0.1", 8001)
 SIMULATOR_LISTEN = Address("127.0.0.1", 8002)
 POLLER_LISTEN = Address("127.0.0.1", 8003)
+LOOPBACK = ("127.0.0.0/8", "::1/128")
 
 
 class SettingsError(SonnetteError):
@@ -39,10 +40,12 @@ class Settings:
 
     `home` is where `run` keeps data and secrets. `jwks_url` is where an issuer of tokens publishes
     its keys. `retention_hours` is how long changes are kept, `retention_rows` how many at most.
-    `providers` is a TOML file of provider accounts. `max_buffer_bytes` is per socket,
-    `max_channels` per socket, `max_bindings` per channel. `user_requests_per_s` and
-    `address_requests_per_s` are what the service takes of one user and of one address. `demo` is
-    set by `sonnette run` alone: the service then renews tokens.
+    `providers` is a TOML file of provider accounts. `max_buffer_bytes` is what one socket
+    may leave unread, `max_buffered_bytes` all of them; `max_channels` is per socket, `max_bindings`
+    per channel; `socket_frames_per_s` and `socket_joins_per_s` are what the gateway takes of one
+    socket. `trusted_proxies` are addresses and networks whose X-Forwarded-For is believed.
+    `user_requests_per_s` and `address_requests_per_s` are what the service takes of one user and of
+    one address. `demo` is set by `sonnette run` alone: the service then renews tokens.
     """
 
     home: Path
@@ -62,8 +65,15 @@ class Settings:
     log_level: str = "INFO"
     max_frame_bytes: int = 262_144
     max_buffer_bytes: int = 1_048_576
+    max_buffered_bytes: int = 268_435_456
     max_channels: int = 100
     max_bindings: int = 100
+    max_sockets: int = 15_000
+    max_sockets_per_user: int = 100
+    max_sockets_per_address: int = 1_000
+    socket_frames_per_s: int = 100
+    socket_joins_per_s: int = 10
+    trusted_proxies: tuple[str, ...] = LOOPBACK
     user_requests_per_s: int = 100
     address_requests_per_s: int = 500
     demo: bool = False
@@ -94,8 +104,19 @@ def load(environ: Mapping[str, str]) -> Settings:
         log_level=read("log_level", values.log_level, Settings.log_level),
         max_frame_bytes=read("max_frame_bytes", values.count, Settings.max_frame_bytes),
         max_buffer_bytes=read("max_buffer_bytes", values.count, Settings.max_buffer_bytes),
+        max_buffered_bytes=read("max_buffered_bytes", values.count, Settings.max_buffered_bytes),
         max_channels=read("max_channels", values.count, Settings.max_channels),
         max_bindings=read("max_bindings", values.count, Settings.max_bindings),
+        max_sockets=read("max_sockets", values.count, Settings.max_sockets),
+        max_sockets_per_user=read(
+            "max_sockets_per_user", values.count, Settings.max_sockets_per_user
+        ),
+        max_sockets_per_address=read(
+            "max_sockets_per_address", values.count, Settings.max_sockets_per_address
+        ),
+        socket_frames_per_s=read("socket_frames_per_s", values.count, Settings.socket_frames_per_s),
+        socket_joins_per_s=read("socket_joins_per_s", values.count, Settings.socket_joins_per_s),
+        trusted_proxies=read("trusted_proxies", values.networks, LOOPBACK),
         user_requests_per_s=read("user_requests_per_s", values.count, Settings.user_requests_per_s),
         address_requests_per_s=read(
             "address_requests_per_s", values.count, Settings.address_requests_per_s

@@ -161,6 +161,19 @@ def origins(text: str) -> tuple[str, ...]:
     return found
 
 
+def networks(text: str) -> tuple[str, ...]:
+    """Comma-separated addresses and networks, such as 10.0.0.0/8; `none` for none at all."""
+    if text.strip() == "none":
+        return ()
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        return tuple(str(ipaddress.ip_network(part)) for part in parts)
+    except ValueError:
+        raise ValueError(
+            f"must list addresses or networks such as 10.0.0.0/8, or none, not {text!r}"
+        ) from None
+
+
 def count(text: str) -> int:
     """A whole number from 1 up."""
     if not re.fullmatch(r"[0-9]{1,12}", text) or int(text) < 1:

@@ -4,11 +4,12 @@ Promised: a caller within the rate is never refused; one over it is told in how 
 next request is welcome; and however many users and addresses come, memory stays bounded.
 """
 
-import ipaddress
 from collections import OrderedDict
 from collections.abc import Callable
 from uuid import UUID
 
+from process.addresses import neighbourhood
+from process.rates import Rate
 from service.problems import Problem, retry_after
 
 BURST_S = 5  # a bucket holds what its rate gives in that time
@@ -18,13 +19,11 @@ MAX_KEYS = 20_000
 class Buckets:
     """A bucket of `burst` tokens for each key, refilled with `rate_per_s` tokens each second.
 
-    Kept as the one moment at which each bucket would be full again. Beyond `max_keys` the one that
-    asked longest ago is forgotten, which is as if it were full.
+    Beyond `max_keys` the one that asked longest ago is forgotten, which is as if it were full.
     """
 
     def __init__(self, rate_per_s: float, burst: float, max_keys: int = MAX_KEYS) -> None:
-        self._token_s = 1 / rate_per_s
-        self._capacity_s = burst / rate_per_s
+        self._rate = Rate(rate_per_s, burst)
         self._max_keys = max_keys
         self._full_at: OrderedDict[str, float] = OrderedDict()
 
@@ -33,9 +32,9 @@ class Buckets:
 
     def take(self, key: str, now_s: float) -> float:
         """Take a token: 0. Where there is none: in how many seconds there will be one."""
-        full_at = max(self._full_at.get(key, now_s), now_s) + self._token_s
-        lacking_s = full_at - now_s - self._capacity_s
-        if lacking_s > 1e-9:
+        full_at = self._rate.spent(self._full_at.get(key, 0), now_s)
+        lacking_s = self._rate.lacking_s(full_at, now_s)
+        if lacking_s:
             return lacking_s
         self._full_at[key] = full_at
         self._full_at.move_to_end(key)
@@ -70,16 +69,3 @@ class Allowances:
                 f"too many requests from {whose}; slow down",
                 headers=retry_after(wait_s),
             )
-
-
-def neighbourhood(host: str) -> str:
-    """What counts as one address: of IPv6 the /64, of which each household has one or more."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host
-    if isinstance(address, ipaddress.IPv4Address):
-        return host
-    if address.ipv4_mapped is not None:
-        return str(address.ipv4_mapped)
-    return str(ipaddress.ip_network((address.packed, 64), strict=False))

@@ -15,8 +15,10 @@ import jwt
 from db.feed import Change, Page, wire_epoch
 from gateway import catalog
 from gateway.hub import Hub
+from gateway.places import Most, Place, Places
 from gateway.protocol import serializer
 from gateway.session import Limits, Session
+from process.rates import Rate
 from process.tokens import Verifier, mint
 from tests.columns import table_row
 
@@ -34,7 +36,14 @@ WALLETS = table_row(
     "public.wallets", "user_id", {"user_id": "uuid", "balance": "numeric"}, key="user_id"
 )
 
+JOINS = Rate(per_s=10, burst=1000)  # more than a test makes by accident
+
 Frame = dict[str, Any]
+
+
+def places(per_user: int = 100, per_address: int = 100, total: int = 100) -> Places:
+    """Room for so many sockets."""
+    return Places(Most(per_user, per_address, total, most_open=10_000))
 
 
 def token(user: str = ALICE, ttl_s: int = 3600, secret: str = SECRET) -> str:
@@ -116,16 +125,19 @@ class Client:
         hub: Hub,
         vsn: str = "2.0.0",
         apikey: str | None = None,
-        limits: Limits = Limits(10, 10),  # noqa: B008 - it is frozen
+        limits: Limits = Limits(10, 10, JOINS),  # noqa: B008 - it is frozen
         verifier: Verifier | None = None,
+        place: Place | None = None,
     ) -> None:
         speaks = serializer(vsn)
         assert speaks is not None
         self.vsn = vsn
         self.sent: list[str] = []
+        self.refused: list[str] = []
         self.session = Session(
-            speaks, self.sent.append, hub, verifier or Verifier(SECRET), limits, apikey
-        )
+            speaks, self.sent.append, hub, verifier or Verifier(SECRET), limits,
+            place or places().enter(None), apikey, self.refused.append,
+        )  # fmt: skip
         self._refs = 0
 
     def say(

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.allowances import Allowances, Buckets, neighbourhood
+from process.addresses import neighbourhood
+from service.allowances import Allowances, Buckets
 from service.problems import Problem
 
 

@@ -10,8 +10,8 @@ from gateway.returns import (
     caller,
 )
 
-ALICE = caller(("192.0.2.1", 5000), "alice's key")
-NEIGHBOUR = caller(("192.0.2.1", 5001), "bob's key")
+ALICE = caller("192.0.2.1", "alice's key")
+NEIGHBOUR = caller("192.0.2.1", "bob's key")
 
 
 def hammered(times: int, now_s: float = 0) -> Returns:
@@ -59,13 +59,13 @@ def test_another_user_behind_the_same_address_does_not_wait() -> None:
 
 
 def test_the_same_key_from_another_address_does_not_wait() -> None:
-    elsewhere = caller(("192.0.2.2", 5000), "alice's key")
+    elsewhere = caller("192.0.2.2", "alice's key")
     assert hammered(FREE + 9).wait_s(elsewhere, 0) == 0
 
 
 def test_memory_is_bounded_and_the_longest_away_are_forgotten_first() -> None:
     returns = Returns(max_callers=100)
-    callers = [caller((f"198.51.100.{number}", 1), None) for number in range(200)]
+    callers = [caller(f"198.51.100.{number}", None) for number in range(200)]
     for one in callers:
         for _ in range(FREE + 1):
             returns.ended(one, 0.01, False, 0)
@@ -75,4 +75,4 @@ def test_memory_is_bounded_and_the_longest_away_are_forgotten_first() -> None:
 
 
 def test_an_address_that_is_not_known_is_one_caller() -> None:
-    assert caller(None, None) == caller((), None)
+    assert caller(None, None) == caller("", None)

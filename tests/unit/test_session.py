@@ -9,6 +9,7 @@ from gateway.protocol import BadFrame
 from gateway.session import Limits
 from tests.unit.gateway_parts import (
     ALICE,
+    JOINS,
     NOW,
     TOPIC,
     Client,
@@ -145,7 +146,7 @@ def test_before_the_tables_are_known_a_join_is_to_be_tried_again(feeds: Feeds) -
 
 
 def test_too_many_channels(hub: Hub, feeds: Feeds) -> None:
-    client = Client(hub, limits=Limits(2, 10))
+    client = Client(hub, limits=Limits(2, 10, JOINS))
     joined(client, hub, feeds, topic="realtime:1")
     joined(client, hub, feeds, topic="realtime:2")
     client.join(activations(), topic="realtime:3")
@@ -167,7 +168,7 @@ def test_a_channel_that_the_hub_refused_was_never_joined(client: Client, hub: Hu
 
 
 def test_channels_that_the_hub_refused_do_not_count(hub: Hub, feeds: Feeds) -> None:
-    client = Client(hub, limits=Limits(1, 10))
+    client = Client(hub, limits=Limits(1, 10, JOINS))
     client.join(activations(), topic="realtime:1")
     hub.refuse_waiting("away")
     assert client.refusal() == "away"

@@ -55,8 +55,15 @@ def test_each_setting_is_read_from_its_own_variable() -> None:
             "SONNETTE_LOG_LEVEL": "debug",
             "SONNETTE_MAX_FRAME_BYTES": "1000",
             "SONNETTE_MAX_BUFFER_BYTES": "2000",
+            "SONNETTE_MAX_BUFFERED_BYTES": "3000",
             "SONNETTE_MAX_CHANNELS": "3",
             "SONNETTE_MAX_BINDINGS": "4",
+            "SONNETTE_MAX_SOCKETS": "7",
+            "SONNETTE_MAX_SOCKETS_PER_USER": "8",
+            "SONNETTE_MAX_SOCKETS_PER_ADDRESS": "9",
+            "SONNETTE_SOCKET_FRAMES_PER_S": "10",
+            "SONNETTE_SOCKET_JOINS_PER_S": "11",
+            "SONNETTE_TRUSTED_PROXIES": "10.0.0.1, 2001:db8::/32",
             "SONNETTE_USER_REQUESTS_PER_S": "5",
             "SONNETTE_ADDRESS_REQUESTS_PER_S": "6",
             "PATH": "/usr/bin",
@@ -77,8 +84,18 @@ def test_each_setting_is_read_from_its_own_variable() -> None:
     assert (settings.retention_hours, settings.retention_rows) == (24, 1000)
     assert settings.log_level == "DEBUG"
     assert (settings.max_frame_bytes, settings.max_buffer_bytes) == (1000, 2000)
+    assert settings.max_buffered_bytes == 3000
     assert (settings.max_channels, settings.max_bindings) == (3, 4)
+    assert (settings.max_sockets, settings.max_sockets_per_user) == (7, 8)
+    assert settings.max_sockets_per_address == 9
+    assert (settings.socket_frames_per_s, settings.socket_joins_per_s) == (10, 11)
+    assert settings.trusted_proxies == ("10.0.0.1/32", "2001:db8::/32")
     assert (settings.user_requests_per_s, settings.address_requests_per_s) == (5, 6)
+
+
+def test_no_proxy_at_all_is_trusted_where_the_setting_says_none() -> None:
+    assert load({"SONNETTE_TRUSTED_PROXIES": "none"}).trusted_proxies == ()
+    assert load({}).trusted_proxies == ("127.0.0.0/8", "::1/128")
 
 
 def test_home_follows_the_xdg_data_folder_unless_that_is_relative() -> None:
@@ -104,6 +121,7 @@ def test_a_relative_path_is_made_absolute_at_once() -> None:
         ("SONNETTE_CORS_ORIGINS", "https://a.example/path", "must list origins such as"),
         ("SONNETTE_RETENTION_HOURS", "0", "must be a whole number from 1 up"),
         ("SONNETTE_MAX_CHANNELS", "many", "must be a whole number from 1 up"),
+        ("SONNETTE_TRUSTED_PROXIES", "proxy.example", "must list addresses or networks"),
         ("SONNETTE_DEMO", "perhaps", "must be 1 or 0"),
         ("SONNETTE_LOG_LEVEL", "loud", "must be one of DEBUG, INFO, WARNING, ERROR, CRITICAL"),
     ],
