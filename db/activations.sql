@@ -68,7 +68,11 @@ begin
             detail = json_build_object('status', old.status);
     end if;
 
-    arrives := new.status = 'received' and old.status <> 'received';
+    -- Back to `received` without a word of a further SMS: none came, and none is made up.
+    arrives := new.status = 'received' and old.status <> 'received'
+        and not (old.charged
+                 and (new.sms_code, new.sms_text, new.sms_received_at, new.sms_count)
+                     is not distinct from (old.sms_code, old.sms_text, old.sms_received_at, old.sms_count));
     if arrives then
         new.charged := true;
         new.frozen_amount := 0;
@@ -188,7 +192,7 @@ begin
     insert into public.messages (activation_id, user_id, received_at, code, text, source, dedupe_key)
     select n.id, n.user_id, n.sms_received_at, n.sms_code, n.sms_text, 'operator', 'operator:' || n.sms_count
     from new_rows n join old_rows o on o.id = n.id
-    where n.status = 'received' and o.status <> 'received'
+    where n.status = 'received' and o.status <> 'received' and n.sms_count <> o.sms_count
       and not exists (
           select from public.messages m
           where m.activation_id = n.id and m.code is not distinct from n.sms_code

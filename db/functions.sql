@@ -40,7 +40,8 @@ end
 $$;
 
 -- ask(user, activation, kind) -> the request, new or the one of that kind still open.
--- kind: check, cancel, finish. cancel sets `cancelling`, finish leaves the status to the provider's word.
+-- kind: check, cancel, finish, another, recover. cancel sets `cancelling` and another `pending`;
+-- finish leaves the status to the provider's word; recover is possible whenever a number was sold.
 -- SN404 not the user's; SN409 where the state forbids it, before cancel_after with {cancel_after}.
 create or replace function sonnette.ask(user_id uuid, activation_id uuid, kind text)
     returns sonnette.requests
@@ -64,7 +65,9 @@ begin
     end if;
     if (ask.kind = 'check' and a.status not in ('pending', 'received', 'cancelling'))
        or (ask.kind = 'cancel' and (a.status <> 'pending' or a.charged))
-       or (ask.kind = 'finish' and (a.status not in ('pending', 'received') or not a.charged)) then
+       or (ask.kind = 'finish' and (a.status not in ('pending', 'received') or not a.charged))
+       or (ask.kind = 'another' and a.status <> 'received')
+       or (ask.kind = 'recover' and a.order_id is null) then
         raise exception using errcode = 'SN409',
             message = format('this activation is %s%s, and %s is not possible then', a.status,
                              case when a.charged and a.status = 'pending' then ' and paid for' else '' end, ask.kind),
@@ -78,6 +81,8 @@ begin
     values (ask.user_id, a.id, ask.kind) returning * into asked;
     if ask.kind = 'cancel' then
         update public.activations set status = 'cancelling' where id = a.id;
+    elsif ask.kind = 'another' then
+        update public.activations set status = 'pending', failure = null where id = a.id;
     end if;
     return asked;
 end
@@ -187,32 +192,66 @@ begin
 end
 $$;
 
--- sms_arrived(...): one SMS of a live number: a row in messages, status received, the newest SMS on
--- the activation. False where this SMS (dedupe_key) is known already or the activation is over.
+-- sms_arrived(...): one SMS that the provider has. 'delivered': a row in messages, the newest SMS on
+-- the activation, and a live one is `received`; who has paid gets what is found after the end, too.
+-- 'late': the money is back, so it is kept for operators alone. Null where this SMS (dedupe_key) is
+-- known already, or no number was sold.
 create or replace function sonnette.sms_arrived(
     activation_id uuid, code text, sms_text text, sender text, received_at timestamptz, source text, dedupe_key text
-) returns boolean
+) returns text
     language plpgsql security definer
     set search_path = pg_catalog, sonnette, pg_temp
 as $$
 declare
     a public.activations;
+    over boolean;
 begin
     select * into a from public.activations where id = sms_arrived.activation_id for no key update;
-    if not found or a.status not in ('pending', 'received', 'cancelling') then
-        return false;
+    if not found or a.status = 'requested' then
+        return null;
+    end if;
+    over := sonnette.status_leads_to(a.status) = array[]::text[];
+    if over and not a.charged then
+        insert into sonnette.late_messages (activation_id, user_id, status, received_at, sender, code, text, source, dedupe_key)
+        values (a.id, a.user_id, a.status, sms_arrived.received_at, sms_arrived.sender, sms_arrived.code,
+                sms_arrived.sms_text, sms_arrived.source, sms_arrived.dedupe_key)
+        on conflict do nothing;
+        return case when found then 'late' end;
     end if;
     insert into public.messages (activation_id, user_id, received_at, sender, code, text, source, dedupe_key)
     values (a.id, a.user_id, sms_arrived.received_at, sms_arrived.sender, sms_arrived.code, sms_arrived.sms_text,
             sms_arrived.source, sms_arrived.dedupe_key)
     on conflict do nothing;
     if not found then
-        return false;
+        return null;
     end if;
     update public.activations
-    set status = 'received', sms_code = sms_arrived.code, sms_text = sms_arrived.sms_text,
-        sms_received_at = sms_arrived.received_at, sms_count = a.sms_count + 1
+    set status = case when over then a.status else 'received' end, sms_code = sms_arrived.code,
+        sms_text = sms_arrived.sms_text, sms_received_at = sms_arrived.received_at, sms_count = a.sms_count + 1
     where id = a.id;
+    return 'delivered';
+end
+$$;
+
+-- text_completed(message, text): the text of an SMS of which only the code was known; on its
+-- activation, too, where it is the newest. False where it has a text.
+create or replace function sonnette.text_completed(message_id bigint, sms_text text) returns boolean
+    language plpgsql security definer
+    set search_path = pg_catalog, sonnette, pg_temp
+as $$
+declare
+    m public.messages;
+begin
+    select * into m from public.messages where id = text_completed.message_id;
+    perform from public.activations where id = m.activation_id for no key update;
+    update public.messages set text = text_completed.sms_text
+    where id = text_completed.message_id and text is null;
+    if not found then
+        return false;
+    end if;
+    update public.activations a set sms_text = text_completed.sms_text
+    where a.id = m.activation_id and a.sms_text is null and a.sms_code is not distinct from m.code
+      and not exists (select from public.messages newer where newer.activation_id = a.id and newer.id > m.id);
     return true;
 end
 $$;
@@ -250,6 +289,19 @@ begin
 end
 $$;
 
+-- another_refused(...): pending -> received, with what had come before; the provider will not wait
+-- for a further SMS.
+create or replace function sonnette.another_refused(activation_id uuid, failure text) returns boolean
+    language plpgsql security definer
+    set search_path = pg_catalog, sonnette, pg_temp
+as $$
+begin
+    update public.activations a set status = 'received', failure = another_refused.failure
+    where a.id = another_refused.activation_id and a.status = 'pending' and a.charged;
+    return found;
+end
+$$;
+
 -- reschedule(activations, times, errors or nulls) -> how many. The three arrays run in parallel.
 create or replace function sonnette.reschedule(
     activation_ids uuid[], next_check_ats timestamptz[], errors text[]
@@ -269,15 +321,20 @@ begin
 end
 $$;
 
--- request_done(request, outcome): false where it was done already.
-create or replace function sonnette.request_done(request_id bigint, outcome text) returns boolean
+-- request_done(request, outcome, what was found or null): false where it was done already.
+create or replace function sonnette.request_done(request_id bigint, outcome text, facts jsonb default null)
+    returns boolean
     language plpgsql security definer
     set search_path = pg_catalog, sonnette, pg_temp
 as $$
+declare
+    done integer;
 begin
-    update sonnette.requests r set done_at = now(), outcome = request_done.outcome
+    update sonnette.requests r
+    set done_at = now(), outcome = request_done.outcome, found = request_done.facts
     where r.id = request_done.request_id and r.done_at is null;
-    return found;
+    get diagnostics done = row_count;
+    return done > 0;
 end
 $$;
 

@@ -16,7 +16,7 @@ grant execute on function sonnette.buy(uuid, text, text, text, numeric), sonnett
     to sonnette_service;
 
 grant select on public.activations, public.messages, sonnette.work, sonnette.requests, sonnette.offers,
-    sonnette.accounts to sonnette_poller;
+    sonnette.accounts, sonnette.late_messages to sonnette_poller;
 grant insert, update, delete on sonnette.offers, sonnette.accounts to sonnette_poller;
 grant execute on function sonnette.lock_batch(uuid[]),
     sonnette.number_bought(uuid, text, text, text, timestamptz, timestamptz),
@@ -24,8 +24,10 @@ grant execute on function sonnette.lock_batch(uuid[]),
     sonnette.sms_arrived(uuid, text, text, text, timestamptz, text, text),
     sonnette.end_activation(uuid, text, text),
     sonnette.cancel_refused(uuid, text, timestamptz),
+    sonnette.another_refused(uuid, text),
     sonnette.reschedule(uuid[], timestamptz[], text[]),
-    sonnette.request_done(bigint, text)
+    sonnette.text_completed(bigint, text),
+    sonnette.request_done(bigint, text, jsonb)
     to sonnette_poller;
 
 grant select on public.users, public.wallets, public.activations, public.messages, public.ledger

@@ -250,7 +250,8 @@ where activation_id = %(activation_id)s and user_id = %(user_id)s and kind = 'ch
 order by id desc limit 1
 
 -- name: request_answered
-select done_at is not null from sonnette.requests
+-- What came of a request; no outcome yet while nobody has answered it.
+select done_at is not null as done, outcome, found::text as found from sonnette.requests
 where id = %(request_id)s and user_id = %(user_id)s
 
 -- name: key_claimed
@@ -334,7 +335,7 @@ select pg_try_advisory_lock(hashtextextended('sonnette account ' || %(account)s,
 
 -- name: work_due
 -- What is due of an account, or asked about: an open request does not wait for next_check_at,
--- unless the last look led nowhere.
+-- unless the last look led nowhere. A recovery waits for nothing: it is answered in any case.
 (select w.activation_id
  from sonnette.work w
  where w.account = %(account)s and w.next_check_at <= clock_timestamp()
@@ -346,9 +347,8 @@ union
  from sonnette.requests r
  join public.activations a on a.id = r.activation_id
  left join sonnette.work w on w.activation_id = r.activation_id
- where r.done_at is null and r.kind in ('buy', 'check', 'cancel', 'finish')
-   and a.provider = %(account)s and r.activation_id <> all (%(busy)s::uuid[])
-   and (w.last_error is null or w.next_check_at <= clock_timestamp())
+ where r.done_at is null and a.provider = %(account)s and r.activation_id <> all (%(busy)s::uuid[])
+   and (w.last_error is null or w.next_check_at <= clock_timestamp() or r.kind = 'recover')
  order by r.id
  limit %(most)s)
 
@@ -361,19 +361,24 @@ where provider = %(account)s and order_id = any (%(order_ids)s::text[])
 -- All that a decision needs of these activations, and the database's time.
 select a.id, a.status, a.order_id, a.service_code, a.country_code, a.operator, a.price, a.charged,
        a.created_at, a.updated_at, a.expires_at, coalesce(w.attempts, 0) as attempts, w.last_error,
-       m.codes, m.texts, r.ids as request_ids, r.kinds as request_kinds, clock_timestamp() as now
+       m.ids as message_ids, m.codes, m.texts, l.codes as late_codes, l.texts as late_texts,
+       r.ids as request_ids, r.kinds as request_kinds, clock_timestamp() as now
 from public.activations a
 left join sonnette.work w on w.activation_id = a.id
 cross join lateral (
-    select coalesce(array_agg(code order by id), '{}') as codes,
+    select coalesce(array_agg(id order by id), '{}') as ids,
+           coalesce(array_agg(code order by id), '{}') as codes,
            coalesce(array_agg(text order by id), '{}') as texts
     from public.messages where activation_id = a.id) m
+cross join lateral (
+    select coalesce(array_agg(code order by id), '{}') as codes,
+           coalesce(array_agg(text order by id), '{}') as texts
+    from sonnette.late_messages where activation_id = a.id) l
 cross join lateral (
     select coalesce(array_agg(id order by id), '{}') as ids,
            coalesce(array_agg(kind order by id), '{}') as kinds
     from sonnette.requests
-    where activation_id = a.id and done_at is null
-      and kind in ('buy', 'check', 'cancel', 'finish')) r
+    where activation_id = a.id and done_at is null) r
 where a.id = any (%(ids)s::uuid[])
 
 -- name: work_next
@@ -402,17 +407,23 @@ select sonnette.purchase_failed(%(id)s, %(failure)s)
 -- No provider of the poller's tells the sender.
 select sonnette.sms_arrived(%(id)s, %(code)s, %(text)s, null, %(received_at)s, %(source)s, %(dedupe_key)s)
 
+-- name: text_completed
+select sonnette.text_completed(%(message_id)s, %(text)s)
+
 -- name: end_activation
 select sonnette.end_activation(%(id)s, %(status)s, %(failure)s)
 
 -- name: cancel_refused
 select sonnette.cancel_refused(%(id)s, %(failure)s, %(cancel_after)s)
 
+-- name: another_refused
+select sonnette.another_refused(%(id)s, %(failure)s)
+
 -- name: reschedule
 select sonnette.reschedule(%(ids)s::uuid[], %(at)s::timestamptz[], %(errors)s::text[])
 
 -- name: request_done
-select sonnette.request_done(%(id)s, %(outcome)s)
+select sonnette.request_done(%(id)s, %(outcome)s, %(found)s::jsonb)
 
 -- name: account_seen
 insert into sonnette.accounts as a (name, dialect, markup, state, state_reason, seen_at)

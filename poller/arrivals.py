@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from poller.providers.answers import Sms
-from poller.work import Row, SmsArrived
+from poller.providers.reading import same, told
+from poller.work import Row, SmsArrived, Source, TextCompleted
 
 
 def unseen(reported: Sequence[Sms], known: Sequence[Sms]) -> list[Sms]:
@@ -23,24 +24,29 @@ def unseen(reported: Sequence[Sms], known: Sequence[Sms]) -> list[Sms]:
     return [sms for sms in reported if not any(same(sms, other) for other in known)]
 
 
-def same(one: Sms, other: Sms) -> bool:
-    """The same SMS, as far as both are known; without a code its text stands in its place."""
-    if one.code is not None and other.code is not None:
-        return one.code == other.code
-    return _told(one) == _told(other)
-
-
-def _told(sms: Sms) -> str | None:
-    return sms.text if sms.code is None else sms.code
-
-
-def arrivals(row: Row, reported: Sequence[Sms], now: datetime) -> list[SmsArrived]:
+def arrivals(
+    row: Row, reported: Sequence[Sms], now: datetime, source: Source = "poller"
+) -> list[SmsArrived]:
     """What of the report is to be stored for this row."""
-    first = len(row.known) + 1
-    news = unseen(reported, row.known)
+    known = (*row.known, *row.late)
     return [
-        SmsArrived(sms, now, dedupe_key(row, place, sms)) for place, sms in enumerate(news, first)
+        SmsArrived(sms, now, dedupe_key(row, place, sms), source)
+        for place, sms in enumerate(unseen(reported, known), len(known) + 1)
     ]
+
+
+def completions(row: Row, reported: Sequence[Sms]) -> list[TextCompleted]:
+    """The texts that the report has for stored SMS of which only the code is known."""
+    left = list(reported)
+    found: list[TextCompleted] = []
+    for id, known in zip(row.message_ids, row.known, strict=True):
+        match = next((sms for sms in left if same(sms, known)), None)
+        if match is None:
+            continue
+        left.remove(match)
+        if known.text is None and match.text is not None:
+            found.append(TextCompleted(id, match.text))
+    return found
 
 
 def dedupe_key(row: Row, place: int, sms: Sms) -> str:
@@ -48,6 +54,6 @@ def dedupe_key(row: Row, place: int, sms: Sms) -> str:
 
     Hashed, so that no key tells a code where only keys are shown.
     """
-    said = _told(sms) or ""
+    said = told(sms) or ""
     digest = hashlib.sha256(f"{row.order_id}:{said}".encode()).hexdigest()
     return f"{row.order_id}:{place}:{digest[:16]}"

@@ -26,6 +26,7 @@ from poller.steps import (
     Found,
     Heard,
     Question,
+    ReadAll,
 )
 from poller.store import DatabaseClock
 from poller.work import Outcome, Row
@@ -76,6 +77,8 @@ class Asker:
                 return await self._find_lost(row)
             case Check(order_id):
                 return await self._put(self._provider.check, order_id)
+            case ReadAll(order_id):
+                return await self._put(self._provider.read_all, order_id)
             case Cancel(order_id):
                 return await self._put(self._provider.cancel, order_id)
             case Finish(order_id):

@@ -7,6 +7,7 @@ expected leaves everything as it was.
 
 from datetime import datetime, timedelta
 
+from poller import rereading
 from poller.accounts import CANCEL_AFTER_S, Account
 from poller.arrivals import arrivals
 from poller.providers.answers import (
@@ -27,10 +28,12 @@ from poller.steps import (
     Finish,
     Heard,
     became,
+    ended,
     led_nowhere,
     still_waiting,
+    taken_back,
 )
-from poller.work import CLOSE_TO_EXPIRY, CancelRefused, Ended, Ending, Outcome, Row
+from poller.work import AnotherRefused, CancelRefused, Ended, Outcome, Row
 
 TRY_CANCEL_AGAIN = timedelta(seconds=15)
 NOT_KNOWN = "unknown_to_provider"
@@ -38,6 +41,8 @@ NOT_KNOWN = "unknown_to_provider"
 
 def course_for(row: Row, account: Account, now: datetime) -> Course | Outcome:
     """The course that fits the row as it is now, or what comes of it without any question."""
+    if row.order_id is not None and row.asked_for("recover"):
+        return rereading.reread(row, row.order_id)
     if row.is_over:
         return became(row, now, row.status)
     if row.status == "requested":
@@ -62,11 +67,11 @@ def _course_of_number(row: Row, order_id: str, account: Account, now: datetime) 
 def _without_number(row: Row, now: datetime) -> Outcome:
     """A row that somebody wrote by hand: no provider holds a number, so none has to be asked."""
     if row.status == "cancelling":
-        return _ended(row, now, "cancelled")
+        return ended(row, now, "cancelled")
     if row.charged and (row.asked_for("finish") or now >= row.ends_at):
-        return _ended(row, now, "completed")
+        return ended(row, now, "completed")
     if now >= row.ends_at:
-        return _ended(row, now, "timeout")
+        return ended(row, now, "timeout")
     return still_waiting(row, now)
 
 
@@ -80,17 +85,36 @@ def _look(row: Row, order_id: str) -> Course:
             news = _with_news(row, heard)
             return news or (yield from _ask_for_more(row, order_id))
         case Cancelled():
-            return _over(row, heard.now)
+            return taken_back(row, heard.now)
+        case NotKnown() if _wants_another(row):
+            return _no_other(row, heard, NOT_KNOWN)
         case _:
             return led_nowhere(row, heard, "check")
+
+
+def _wants_another(row: Row) -> bool:
+    """Whether the row went back to `pending` just now, by its user's wish or an operator's."""
+    return row.charged and (row.attempts == 0 or row.asked_for("another"))
 
 
 def _ask_for_more(row: Row, order_id: str) -> Course:
     """The row went back to `pending`, and the provider still shows the SMS that we have."""
     heard = yield AskAgain(order_id)
-    if isinstance(heard.answer, AskedAgain):
-        return still_waiting(row, heard.now)
-    return led_nowhere(row, heard, "another SMS")
+    match heard.answer:
+        case AskedAgain():
+            return still_waiting(row, heard.now)
+        case Refused():
+            return _no_other(row, heard, "another_refused")
+        case NotKnown():
+            return _no_other(row, heard, NOT_KNOWN)
+        case Cancelled():
+            return taken_back(row, heard.now)
+        case _:
+            return led_nowhere(row, heard, "another SMS")
+
+
+def _no_other(row: Row, heard: Heard, failure: str) -> Outcome:
+    return became(row, heard.now, "received", AnotherRefused(failure))
 
 
 def _look_for_more(row: Row, order_id: str) -> Course:
@@ -102,7 +126,7 @@ def _look_for_more(row: Row, order_id: str) -> Course:
         case Waiting():
             return still_waiting(row, heard.now)
         case Cancelled():
-            return _over(row, heard.now)
+            return taken_back(row, heard.now)
         case _:
             return led_nowhere(row, heard, "check")
 
@@ -112,7 +136,7 @@ def _expire(row: Row, order_id: str) -> Course:
     first = yield Check(order_id)
     match first.answer:
         case Cancelled():
-            return _over(row, first.now)
+            return taken_back(row, first.now)
         case Arrived() if (news := _with_news(row, first)) is not None:
             return news
         case Arrived() | Waiting() | NotKnown() if row.charged:
@@ -127,9 +151,9 @@ def _give_back(row: Row, order_id: str, first: Heard) -> Course:
     heard = yield Cancel(order_id)
     match heard.answer:
         case Cancelled():
-            return _over(row, heard.now)
+            return taken_back(row, heard.now)
         case NotKnown() if isinstance(first.answer, NotKnown):
-            return _ended(row, heard.now, "timeout", NOT_KNOWN)
+            return ended(row, heard.now, "timeout", NOT_KNOWN)
         case Refused():
             # The SMS may have come, or the number may have ended, between the two questions.
             return (yield from _after_refusal(row, order_id))
@@ -140,7 +164,7 @@ def _give_back(row: Row, order_id: str, first: Heard) -> Course:
 def _after_refusal(row: Row, order_id: str) -> Course:
     heard = yield Check(order_id)
     if isinstance(heard.answer, Cancelled):
-        return _over(row, heard.now)
+        return taken_back(row, heard.now)
     return _with_news(row, heard) or led_nowhere(row, heard, "cancel at expiry refused")
 
 
@@ -149,7 +173,7 @@ def _cancel(row: Row, order_id: str, account: Account) -> Course:
     heard = yield Cancel(order_id)
     match heard.answer:
         case Cancelled():
-            return _ended(row, heard.now, "cancelled")
+            return ended(row, heard.now, "cancelled")
         case Refused() as refused:
             return (yield from _cancel_refused(row, order_id, account, refused))
         case NotKnown():
@@ -162,7 +186,7 @@ def _cancel_refused(row: Row, order_id: str, account: Account, refused: Refused)
     heard = yield Check(order_id)
     match heard.answer:
         case Cancelled():
-            return _ended(row, heard.now, "cancelled")
+            return ended(row, heard.now, "cancelled")
         case Waiting():
             return _kept(row, account, refused, heard.now)
         case Arrived():
@@ -184,9 +208,9 @@ def _kept(row: Row, account: Account, refused: Refused, now: datetime) -> Outcom
 def _cancel_unknown(row: Row, order_id: str) -> Course:
     heard = yield Check(order_id)
     if isinstance(heard.answer, Cancelled):
-        return _ended(row, heard.now, "cancelled")
+        return ended(row, heard.now, "cancelled")
     if isinstance(heard.answer, NotKnown) and heard.now >= row.ends_at:
-        return _ended(row, heard.now, "cancelled", NOT_KNOWN)
+        return ended(row, heard.now, "cancelled", NOT_KNOWN)
     return _with_news(row, heard) or led_nowhere(row, heard, "cancel of an unknown number")
 
 
@@ -197,7 +221,7 @@ def _finish(row: Row, order_id: str) -> Course:
         case Arrived() | Waiting():
             return (yield from _close(row, order_id, last))
         case Cancelled() | NotKnown():
-            return _ended(row, last.now, "completed")
+            return ended(row, last.now, "completed")
         case _:
             return led_nowhere(row, last, "last check")
 
@@ -222,18 +246,3 @@ def _with_news(row: Row, heard: Heard) -> Outcome | None:
         return None
     news = arrivals(row, heard.answer.every, heard.now)
     return became(row, heard.now, "received", *news) if news else None
-
-
-def _over(row: Row, now: datetime) -> Outcome:
-    """The provider has taken the number back by itself."""
-    if row.charged:
-        return _ended(row, now, "completed")
-    if row.status == "cancelling":
-        return _ended(row, now, "cancelled")
-    if now >= row.ends_at - CLOSE_TO_EXPIRY:
-        return _ended(row, now, "timeout")
-    return _ended(row, now, "cancelled", "cancelled_by_provider")
-
-
-def _ended(row: Row, now: datetime, status: Ending, failure: str | None = None) -> Outcome:
-    return became(row, now, status, Ended(status, failure))

@@ -35,5 +35,6 @@ def plan(rows: Iterable[Row], now: datetime, *, may_list: bool) -> Plan:
 
 def is_listed(row: Row, now: datetime) -> bool:
     """Whether the list of active numbers can settle the row: it just waits for its SMS."""
+    waits = row.status == "pending" and row.order_id is not None and now < row.ends_at
     ending = row.charged and row.asked_for("finish")
-    return row.status == "pending" and row.order_id is not None and now < row.ends_at and not ending
+    return waits and not ending and not row.asked_for("another") and not row.asked_for("recover")

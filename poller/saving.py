@@ -7,6 +7,7 @@ changed" is reported, never passed over.
 """
 
 import asyncio
+import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -18,6 +19,7 @@ from db.backoff import Backoff
 from db.errors import DatabaseFailed, DatabaseRefused, TryAgain
 from poller.session import Session, Transaction
 from poller.work import (
+    AnotherRefused,
     CancelRefused,
     Change,
     Ended,
@@ -25,11 +27,11 @@ from poller.work import (
     Outcome,
     PurchaseFailed,
     SmsArrived,
+    TextCompleted,
 )
 
 log = logging.getLogger(__name__)
 
-SOURCE = "poller"
 TRIES = 5
 AFTER_REFUSAL = timedelta(seconds=30)
 
@@ -98,42 +100,67 @@ async def _write(
     and the row stays due for it.
     """
     changes = outcome.changes if is_fresh else outcome.news
-    missed = [
-        (outcome, change)
-        for change in changes
-        if not await _change(transaction, outcome.row.id, change)
-    ]
+    done = [(change, await _change(transaction, outcome.row.id, change)) for change in changes]
     if is_fresh:
         await _reschedule(transaction, outcome)
-        for id, word in outcome.answered:
-            await transaction.said_yes("request_done", id=id, outcome=word)
-    return missed
+    await _answer(transaction, outcome, is_fresh, _found(outcome, done))
+    return [(outcome, change) for change, said in done if not said]
 
 
-async def _change(transaction: Transaction, id: UUID, change: Change) -> bool:
+async def _answer(
+    transaction: Transaction, outcome: Outcome, is_fresh: bool, found: str | None
+) -> None:
+    """A recovery is answered whatever the status has become: what it found is written."""
+    kinds = {request.id: request.kind for request in outcome.row.requests}
+    for id, word in outcome.answered:
+        recovery = kinds.get(id) == "recover"
+        if is_fresh or recovery:
+            facts = found if recovery else None
+            await transaction.said("request_done", id=id, outcome=word, found=facts)
+
+
+def _found(outcome: Outcome, done: Sequence[tuple[Change, object]]) -> str | None:
+    """What a recovery found, as the API tells it: how much, and never what."""
+    if outcome.number is None:
+        return None
+    said = [answer for _, answer in done]
+    completed = sum(bool(answer) for change, answer in done if isinstance(change, TextCompleted))
+    return json.dumps(
+        {
+            "new_messages": said.count("delivered"),
+            "completed_texts": completed,
+            "late_messages": said.count("late"),
+            "number": outcome.number,
+        }
+    )
+
+
+async def _change(transaction: Transaction, id: UUID, change: Change) -> object:
     match change:
         case NumberBought():
-            return await transaction.said_yes("number_bought", id=id, **vars(change))
+            return await transaction.said("number_bought", id=id, **vars(change))
         case PurchaseFailed(failure):
-            return await transaction.said_yes("purchase_failed", id=id, failure=failure)
-        case SmsArrived(sms, received_at, dedupe_key):
-            return await transaction.said_yes(
+            return await transaction.said("purchase_failed", id=id, failure=failure)
+        case SmsArrived(sms, received_at, dedupe_key, source):
+            return await transaction.said(
                 "sms_arrived",
                 id=id,
                 code=sms.code,
                 text=sms.text,
                 received_at=received_at,
-                source=SOURCE,
+                source=source,
                 dedupe_key=dedupe_key,
             )
+        case TextCompleted():
+            return await transaction.said("text_completed", **vars(change))
         case Ended(status, failure):
-            return await transaction.said_yes(
-                "end_activation", id=id, status=status, failure=failure
-            )
+            return await transaction.said("end_activation", id=id, status=status, failure=failure)
         case CancelRefused(failure, cancel_after):
-            return await transaction.said_yes(
+            return await transaction.said(
                 "cancel_refused", id=id, failure=failure, cancel_after=cancel_after
             )
+        case AnotherRefused(failure):
+            return await transaction.said("another_refused", id=id, failure=failure)
         case _:
             assert_never(change)
 

@@ -64,10 +64,11 @@ class Transaction:
     async def rows(self, name: str, **params: object) -> list[TupleRow]:
         return await self._session._rows(name, params)
 
-    async def said_yes(self, name: str, **params: object) -> bool:
-        """What a function that answers with a boolean answered."""
+    async def said(self, name: str, **params: object) -> object:
+        """What a function answered; false or None where it changed nothing."""
         rows = await self.rows(name, **params)
-        return bool(rows[0][0])
+        answer: object = rows[0][0]
+        return answer
 
 
 @asynccontextmanager

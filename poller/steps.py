@@ -13,6 +13,7 @@ from poller import schedule
 from poller.providers.answers import (
     AccountRefused,
     ActiveRow,
+    AllAnswer,
     BuyAnswer,
     NoAnswer,
     NoList,
@@ -23,7 +24,16 @@ from poller.providers.answers import (
     Unexpected,
 )
 from poller.providers.base import Order
-from poller.work import Change, Outcome, RequestKind, Row
+from poller.work import (
+    CLOSE_TO_EXPIRY,
+    Change,
+    Ended,
+    Ending,
+    Outcome,
+    RequestKind,
+    Row,
+    SmsArrived,
+)
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,13 @@ class FindLost:
 @dataclass(frozen=True)
 class Check:
     """Ask for one number."""
+
+    order_id: str
+
+
+@dataclass(frozen=True)
+class ReadAll:
+    """Ask for everything that is still known of a number."""
 
     order_id: str
 
@@ -75,8 +92,8 @@ class Found:
     number: ActiveRow | None
 
 
-Question: TypeAlias = Buy | FindLost | Check | Cancel | Finish | AskAgain
-Answer: TypeAlias = BuyAnswer | StatusAnswer | SetAnswer | Found | NoList | Trouble
+Question: TypeAlias = Buy | FindLost | Check | ReadAll | Cancel | Finish | AskAgain
+Answer: TypeAlias = BuyAnswer | StatusAnswer | AllAnswer | SetAnswer | Found | NoList | Trouble
 
 
 @dataclass(frozen=True)
@@ -97,7 +114,25 @@ def still_waiting(row: Row, now: datetime, *changes: Change) -> Outcome:
 
 def became(row: Row, now: datetime, status: Status, *changes: Change) -> Outcome:
     """The changes lead to `status`, which answers whatever was asked for."""
-    return Outcome(row, changes, next_look(row, now, status), answered=answered(row, status))
+    has_news = any(isinstance(change, SmsArrived) for change in changes)
+    said = answered(row, status, has_news)
+    return Outcome(row, changes, next_look(row, now, status), answered=said)
+
+
+def ended(row: Row, now: datetime, status: Ending, failure: str | None = None) -> Outcome:
+    """The number is over."""
+    return became(row, now, status, Ended(status, failure))
+
+
+def taken_back(row: Row, now: datetime) -> Outcome:
+    """The provider has taken the number back by itself."""
+    if row.charged:
+        return ended(row, now, "completed")
+    if row.status == "cancelling":
+        return ended(row, now, "cancelled")
+    if now >= row.ends_at - CLOSE_TO_EXPIRY:
+        return ended(row, now, "timeout")
+    return ended(row, now, "cancelled", "cancelled_by_provider")
 
 
 def led_nowhere(row: Row, heard: Heard, doing: str, *changes: Change) -> Outcome:
@@ -134,11 +169,16 @@ def seed(row: Row) -> int:
     return row.id.int + row.attempts
 
 
-def answered(row: Row, status: Status) -> tuple[tuple[int, str], ...]:
+def answered(row: Row, status: Status, has_news: bool = False) -> tuple[tuple[int, str], ...]:
     """A word for every open request of the row, whose status is or becomes `status`."""
-    return tuple((request.id, _outcome(request.kind, status)) for request in row.requests)
+    return tuple(
+        (request.id, _outcome(request.kind, status, has_news))
+        for request in row.requests
+        if request.kind != "recover"  # answered by poller/rereading.py alone
+    )
 
 
-def _outcome(kind: RequestKind, status: Status) -> str:
+def _outcome(kind: RequestKind, status: Status, has_news: bool) -> str:
     refused = kind in ("cancel", "finish") and status in ("pending", "received")
-    return "refused" if refused else status
+    no_further = kind == "another" and status == "received" and not has_news
+    return "refused" if refused or no_further else status

@@ -86,8 +86,12 @@ class Store:
 
 def _row(record: TupleRow) -> Row:
     """In the order of the query work_rows, whose last column is the time."""
-    codes, texts, request_ids, request_kinds = record[-5:-1]
-    known = tuple(Sms(code, text) for code, text in zip(codes, texts, strict=True))
+    message_ids, codes, texts, late_codes, late_texts, request_ids, request_kinds = record[-8:-1]
     asked = zip(request_ids, request_kinds, strict=True)
     requests = tuple(Request(id, kind) for id, kind in asked)
-    return Row(*(*record[:-5], known, requests))
+    late = _sms(late_codes, late_texts)
+    return Row(*(*record[:-8], _sms(codes, texts), requests, tuple(message_ids), late))
+
+
+def _sms(codes: Sequence[str | None], texts: Sequence[str | None]) -> tuple[Sms, ...]:
+    return tuple(Sms(code, text) for code, text in zip(codes, texts, strict=True))

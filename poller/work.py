@@ -17,7 +17,9 @@ from poller.providers.answers import Sms
 LIFETIME = timedelta(minutes=20)  # where the provider does not say when a number ends
 CLOSE_TO_EXPIRY = timedelta(seconds=60)  # two clocks and a slow answer
 
-RequestKind: TypeAlias = Literal["buy", "check", "cancel", "finish"]
+RequestKind: TypeAlias = Literal["buy", "check", "cancel", "finish", "another", "recover"]
+Source: TypeAlias = Literal["poller", "recover", "webhook"]
+NumberState: TypeAlias = Literal["alive", "over", "unknown"]
 Ending: TypeAlias = Literal["cancelled", "timeout", "failed", "completed"]
 
 
@@ -33,6 +35,7 @@ class Request:
 class Row:
     """An activation that is due, with every SMS that is stored for it, oldest first.
 
+    `message_ids` are those of `known`; `late` are SMS that came after the money went back.
     `order_id` None: the provider has sold no number for it. `last_error`: why the last look at it
     led nowhere, None if it did not; `attempts` counts the looks since its status changed.
     """
@@ -52,6 +55,8 @@ class Row:
     last_error: str | None = None
     known: tuple[Sms, ...] = ()
     requests: tuple[Request, ...] = ()
+    message_ids: tuple[int, ...] = ()
+    late: tuple[Sms, ...] = ()
 
     @property
     def is_over(self) -> bool:
@@ -90,6 +95,18 @@ class SmsArrived:
     sms: Sms
     received_at: datetime
     dedupe_key: str
+    source: Source = "poller"
+
+
+@dataclass(frozen=True)
+class TextCompleted:
+    """The text of a stored SMS of which only the code was known."""
+
+    message_id: int
+    text: str
+
+    def __repr__(self) -> str:
+        return f"TextCompleted(message_id={self.message_id})"  # a text may be printed by accident
 
 
 @dataclass(frozen=True)
@@ -108,7 +125,23 @@ class CancelRefused:
     cancel_after: datetime | None
 
 
-Change: TypeAlias = NumberBought | PurchaseFailed | SmsArrived | Ended | CancelRefused
+@dataclass(frozen=True)
+class AnotherRefused:
+    """pending -> received: the provider does not wait for a further SMS."""
+
+    failure: str
+
+
+Change: TypeAlias = (
+    NumberBought
+    | PurchaseFailed
+    | SmsArrived
+    | TextCompleted
+    | Ended
+    | CancelRefused
+    | AnotherRefused
+)
+News: TypeAlias = NumberBought | SmsArrived | TextCompleted
 
 
 @dataclass(frozen=True)
@@ -116,7 +149,7 @@ class Outcome:
     """What to write about `row`: the changes in order, then when to look again.
 
     `look_at` None: the row is over. `error`: why this look led nowhere. `answered`: the requests
-    that this settles, and the word for each.
+    that this settles, and the word for each. `number`: what a recovery heard of the number itself.
     """
 
     row: Row
@@ -124,8 +157,9 @@ class Outcome:
     look_at: datetime | None = None
     error: str | None = None
     answered: tuple[tuple[int, str], ...] = ()
+    number: NumberState | None = None
 
     @property
     def news(self) -> tuple[Change, ...]:
         """The changes that must be written whatever the row has become since it was read."""
-        return tuple(c for c in self.changes if isinstance(c, NumberBought | SmsArrived))
+        return tuple(c for c in self.changes if isinstance(c, News))

@@ -141,8 +141,8 @@ async def seen(
         position = await rows.position(connection, user_id)
         if request_id is None:
             return Seen(found, position.feed_seq)
-        done = await rows.answered(connection, user_id, request_id)
-        return Seen(found, position.feed_seq, done)
+        request = await rows.answered(connection, user_id, request_id)
+        return Seen(found, position.feed_seq, request.done, request.outcome)
 
     return await parts.database.read(look)
 

@@ -115,6 +115,11 @@ FINISH = Operation(
     _asked({200: "It is completed", 202: "The provider is told"}),
     refusals=("state_forbids", "provider_error"), body=payloads.Nothing, headers=_WAITING,
 )  # fmt: skip
+ANOTHER = Operation(
+    "POST", f"{ACTIVATION}/another", "another", "Wait for one more SMS on the number",
+    _asked({200: "The provider waits for it", 202: "The provider is asked"}),
+    refusals=("state_forbids", "another_refused"), body=payloads.Nothing, headers=_WAITING,
+)  # fmt: skip
 CHANGES = Operation(
     "GET", "/v1/changes", "changes", "The user's feed after a cursor; waits for news if asked",
     _read("What follows the cursor, in order and without a gap", payloads.Changes),

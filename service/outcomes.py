@@ -1,4 +1,4 @@
-"""What came of a purchase, a check, a cancel or a finish, from what was read last. Pure.
+"""What came of a purchase or of what was asked about a number, from what was read last. Pure.
 
 Each function gives the HTTP status of the answer or raises the Problem that it is. Nothing is
 claimed that the row does not say: as long as the provider has not answered it is 202.
@@ -12,16 +12,21 @@ from service.headers import FEED_SEQ, LOCATION
 from service.payloads import Activation
 from service.problems import Problem, retry_after
 
+REFUSED = "refused"
 PURCHASE_FAILURES = ("no_numbers", "price_changed")
 
 
 @dataclass(frozen=True)
 class Seen:
-    """An activation, the feed's number and whether the request was answered, of one snapshot."""
+    """An activation, the feed's number and whether the request was answered, of one snapshot.
+
+    `outcome` is the poller's word for it.
+    """
 
     activation: Activation
     feed_seq: int
     done: bool = False
+    outcome: str | None = None
 
     @property
     def over(self) -> bool:
@@ -98,6 +103,23 @@ def of_finish(seen: Seen) -> int:
         return 202
     members = {"activation_id": seen.activation.id, "activation_status": seen.activation.status}
     raise Problem("provider_error", "the provider did not finish it", members, headers(seen))
+
+
+def another_settled(seen: Seen) -> bool:
+    """Whether the provider waits for a further SMS, or will not."""
+    return seen.over or seen.done
+
+
+def of_another(seen: Seen) -> int:
+    """200 when the provider has agreed, 202 while it is asked; refused: 409."""
+    if not another_settled(seen):
+        return 202
+    if seen.done and seen.outcome != REFUSED and not seen.over:
+        return 200
+    members = {"activation_id": seen.activation.id, "activation_status": seen.activation.status}
+    why = "the number is over" if seen.over else seen.activation.failure or "no reason given"
+    sentence = f"the provider does not wait for another SMS: {why}"
+    raise Problem("another_refused", sentence, members, headers(seen))
 
 
 def _reason(seen: Seen) -> str:

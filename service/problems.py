@@ -33,6 +33,7 @@ KINDS: Mapping[str, tuple[HTTPStatus, str]] = {
     "provider_error": (HTTPStatus.CONFLICT, "The provider did not do it"),
     "too_early": (HTTPStatus.CONFLICT, "Too early to cancel"),
     "cancel_refused": (HTTPStatus.CONFLICT, "Not cancelled"),
+    "another_refused": (HTTPStatus.CONFLICT, "No further SMS"),
     "cursor_ahead": (HTTPStatus.CONFLICT, "Cursor ahead"),
     "other_history": (HTTPStatus.CONFLICT, "Other history"),
     "cursor_too_old": (HTTPStatus.GONE, "Cursor too old"),

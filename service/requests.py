@@ -1,4 +1,4 @@
-"""/v1/activations/{id}/check, /cancel and /finish: what a user asks of the provider.
+"""/v1/activations/{id}/check, /cancel, /finish and /another: what a user asks of the provider.
 
 Each is a row in sonnette.requests that the poller sees to; the answer waits for it as long as the
 caller likes (`Prefer: wait=N`).
@@ -26,7 +26,7 @@ CHECK_AGAIN_AFTER_S = 3.0  # a second check before that is answered from the row
 
 
 class Requests:
-    """Check, cancel, finish."""
+    """Check, cancel, finish, another."""
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
@@ -38,6 +38,7 @@ class Requests:
             route({operations.CHECK: self._check}),
             route({operations.CANCEL: self._cancel}),
             route({operations.FINISH: self._finish}),
+            route({operations.ANOTHER: self._another}),
         ]
 
     async def _check(self, request: Request) -> Response:
@@ -71,17 +72,30 @@ class Requests:
         return await self._parts.writes.answered(request, write)
 
     async def _finish(self, request: Request) -> Response:
+        return await self._plain(request, "finish", outcomes.finish_settled, outcomes.of_finish)
+
+    async def _another(self, request: Request) -> Response:
+        return await self._plain(request, "another", outcomes.another_settled, outcomes.of_another)
+
+    async def _plain(
+        self,
+        request: Request,
+        kind: str,
+        is_settled: Callable[[Seen], bool],
+        status_of: Callable[[Seen], int],
+    ) -> Response:
+        """What is asked for once and answered by what came of it."""
         user_id, activation_id, body = await self._demanded(request)
 
         async def ask(connection: Connection) -> Asked:
-            request_id = await rows.ask(connection, user_id, activation_id, "finish")
+            request_id = await rows.ask(connection, user_id, activation_id, kind)
             return Asked(user_id, activation_id, request_id)
 
         async def tell(asked: Asked) -> Response:
-            found = await self._settled(request, asked, outcomes.finish_settled)
-            return _answer(found, outcomes.of_finish(found))
+            found = await self._settled(request, asked, is_settled)
+            return _answer(found, status_of(found))
 
-        write = Write(user_id, _route(activation_id, "finish"), body, ask, tell)
+        write = Write(user_id, _route(activation_id, kind), body, ask, tell)
         return await self._parts.writes.answered(request, write)
 
     async def _demanded(self, request: Request) -> tuple[UUID, UUID, Nothing]:

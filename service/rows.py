@@ -43,6 +43,15 @@ class OfferRow:
     stock: int
 
 
+@dataclass(frozen=True)
+class RequestRow:
+    """What the poller has noted at a request; `found` is the JSON of a recovery."""
+
+    done: bool
+    outcome: str | None
+    found: str | None
+
+
 async def position(connection: Connection, user_id: UUID) -> Position:
     """The user's position."""
     cursor = await connection.execute(queries["feed_position"], {"user_id": user_id})
@@ -156,11 +165,11 @@ async def answered_check(
     return int(row[0]) if row else None
 
 
-async def answered(connection: Connection, user_id: UUID, request_id: int) -> bool:
-    """Whether the provider has answered the request."""
+async def answered(connection: Connection, user_id: UUID, request_id: int) -> RequestRow:
+    """What came of the request by now."""
     parameters = {"user_id": user_id, "request_id": request_id}
-    cursor = await connection.execute(queries["request_answered"], parameters)
-    return bool(_there(await cursor.fetchone())[0])
+    [found] = await _all(connection, RequestRow, "request_answered", parameters)
+    return found
 
 
 async def column_types(connection: Connection) -> dict[tuple[str, str], dict[str, str]]:

@@ -138,7 +138,8 @@ class Market:
     @staticmethod
     async def _did(connection: Connection, query: LiteralString, *values: object) -> None:
         row = await (await connection.execute(query, values)).fetchone()
-        assert row == (True,), "nothing was changed"
+        assert row
+        assert row[0], "nothing was changed"
 
 
 @asynccontextmanager

@@ -116,6 +116,17 @@ class Arrived:
 
 
 @dataclass(frozen=True)
+class AllSms:
+    """Every SMS that the provider still has of a number, oldest first.
+
+    `alive` is False where the provider itself says that the number is over.
+    """
+
+    sms: tuple[Sms, ...] = ()
+    alive: bool = True
+
+
+@dataclass(frozen=True)
 class Cancelled:
     """The provider has taken the number back and keeps no money for it."""
 
@@ -200,6 +211,7 @@ BuyAnswer: TypeAlias = (
     Bought | NoNumbers | NoMoney | PriceChanged | AlreadyOrdered | Refused | Trouble
 )
 StatusAnswer: TypeAlias = Waiting | Arrived | Cancelled | NotKnown | Trouble
+AllAnswer: TypeAlias = AllSms | Cancelled | NotKnown | Trouble
 SetAnswer: TypeAlias = Cancelled | Finished | AskedAgain | Refused | NotKnown | Trouble
 ActiveAnswer: TypeAlias = ActiveList | NoList | Trouble
 BalanceAnswer: TypeAlias = Balance | Trouble

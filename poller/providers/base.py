@@ -10,6 +10,7 @@ from typing import Protocol
 
 from poller.providers.answers import (
     ActiveAnswer,
+    AllAnswer,
     BalanceAnswer,
     BuyAnswer,
     PricesAnswer,
@@ -43,6 +44,9 @@ class Provider(Protocol):
 
     async def check(self, order_id: str) -> StatusAnswer:
         """Ask for one number."""
+
+    async def read_all(self, order_id: str) -> AllAnswer:
+        """Ask for everything that is still known of one number, whatever became of it."""
 
     async def cancel(self, order_id: str) -> SetAnswer:
         """Give a number back unused; Cancelled where the provider agreed."""

@@ -5,20 +5,25 @@ in pages is one list.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TypeVar
 
 import httpx
 
-from poller.providers import handler_api
+from poller.providers import handler_api, reading
 from poller.providers.answers import (
+    AccountRefused,
     ActiveAnswer,
     ActiveList,
+    AllAnswer,
+    AllSms,
     BalanceAnswer,
     BuyAnswer,
     NoAnswer,
     NoList,
     PricesAnswer,
     SetAnswer,
+    Sms,
     StatusAnswer,
 )
 from poller.providers.base import Order
@@ -36,6 +41,8 @@ from poller.providers.paging import Pages
 from poller.providers.wire import Reply
 
 A = TypeVar("A")
+
+NOT_SERVED = "BAD_ACTION"
 
 
 class HandlerApiClient:
@@ -77,6 +84,27 @@ class HandlerApiClient:
     async def check(self, order_id: str) -> StatusAnswer:
         params = {"action": "getStatus", "id": order_id}
         return await self._ask("check", params, handler_api.status)
+
+    async def read_all(self, order_id: str) -> AllAnswer:
+        """The status shows the newest SMS, the list shows all: where it is told, both count."""
+        params = {"action": "getStatusV2", "id": order_id}
+        status = await self._ask("read_all", params, handler_api.all_sms)
+        if isinstance(status, AccountRefused) and status.word == NOT_SERVED:
+            status = await self._read_all_in_parts(order_id)
+        if not isinstance(status, AllSms):
+            return status
+        return reading.merged(status, await self.check_many(), order_id)
+
+    async def _read_all_in_parts(self, order_id: str) -> AllAnswer:
+        """By the older actions: the code, then the text to it."""
+        status = reading.from_status(await self.check(order_id))
+        if not isinstance(status, AllSms) or not status.sms:
+            return status
+        params = {"action": "getFullSms", "id": order_id}
+        full = await self._ask("read_all", params, handler_api.full_sms)
+        if not isinstance(full, Sms):
+            return status
+        return AllSms((replace(status.sms[-1], text=full.text),))
 
     async def cancel(self, order_id: str) -> SetAnswer:
         return await self._set("cancel", order_id, SetStatus.CANCEL)

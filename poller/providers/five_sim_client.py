@@ -9,9 +9,10 @@ from typing import TypeVar
 
 import httpx
 
-from poller.providers import five_sim
+from poller.providers import five_sim, reading
 from poller.providers.answers import (
     ActiveAnswer,
+    AllAnswer,
     BalanceAnswer,
     BuyAnswer,
     NoAnswer,
@@ -70,6 +71,10 @@ class FiveSimClient:
 
     async def check(self, order_id: str) -> StatusAnswer:
         return await self._ask("check", five_sim.order_path("check", order_id), five_sim.status)
+
+    async def read_all(self, order_id: str) -> AllAnswer:
+        """An order tells all its SMS at once."""
+        return reading.from_status(await self.check(order_id))
 
     async def cancel(self, order_id: str) -> SetAnswer:
         return await self._ask(

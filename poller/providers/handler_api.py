@@ -14,11 +14,13 @@ from datetime import datetime
 from enum import IntEnum
 from typing import TypeVar
 
-from poller.providers import handler_lists, wire
+from poller.providers import handler_lists, reading, wire
 from poller.providers.answers import (
     AccountRefused,
     ActiveAnswer,
     ActiveList,
+    AllAnswer,
+    AllSms,
     AlreadyOrdered,
     Arrived,
     AskedAgain,
@@ -110,6 +112,16 @@ def bought(reply: Reply) -> BuyAnswer:
 def status(reply: Reply) -> StatusAnswer:
     """What getStatus answered. The code in STATUS_WAIT_RETRY is the previous one, never news."""
     return _answer(reply, _status_word)
+
+
+def all_sms(reply: Reply) -> AllAnswer:
+    """What getStatusV2 answered: the newest SMS with its text, or what was heard in a call."""
+    return _answer(reply, lambda word: reading.from_status(_status_word(word)), _all_document)
+
+
+def full_sms(reply: Reply) -> Sms | AccountRefused | Unexpected | None:
+    """What getFullSms answered: the text of the newest SMS, as an Sms without a code."""
+    return _answer(reply, _full_sms_word)
 
 
 def set_answer(reply: Reply, asked: SetStatus) -> SetAnswer:
@@ -221,6 +233,27 @@ def _newest(text: str) -> Sms:
     if code is None:
         raise NotDocumented
     return Sms(code)
+
+
+def _all_document(document: Document) -> AllSms:
+    if isinstance(document, list):
+        raise NotDocumented
+    found = document.get("sms") or document.get("call")
+    if found is None:
+        return AllSms()
+    if not isinstance(found, dict):
+        raise NotDocumented
+    code, text = wire.sms_part(found.get("code")), wire.sms_part(found.get("text"))
+    return AllSms((Sms(code, text),)) if code or text else AllSms()
+
+
+def _full_sms_word(word: Word) -> Sms | None:
+    if word.starts("FULL_SMS"):
+        text = wire.sms_part(word.rest)
+        return Sms(None, text) if text else None
+    if word.starts("STATUS_", *UNKNOWN_WORDS):
+        return None
+    raise NotDocumented
 
 
 def _set_word(word: Word, asked: SetStatus) -> SetAnswer:

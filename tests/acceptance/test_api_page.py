@@ -141,11 +141,19 @@ def test_each_example_of_the_page_is_answered_as_it_says(customer: Customer, sec
 def test_there_are_examples_of_every_call() -> None:
     of_all = [example for section in sections().values() for example in section]
     commands = " ".join(example.command for example in of_all)
-    for call in ("/v1/me", "/v1/offers", "/v1/activations", "/check", "/cancel", "/finish"):
+    for call in (
+        "/v1/me",
+        "/v1/offers",
+        "/v1/activations",
+        "/check",
+        "/cancel",
+        "/finish",
+        "/another",
+    ):
         assert call in commands
     for call in ("/v1/changes", "/v1/events", "/v1/token", "/readyz", "/openapi.json"):
         assert call in commands
-    assert len(of_all) == 23
+    assert len(of_all) == 24
 
 
 def assert_answer_like(printed: str, told: str) -> None:

@@ -257,3 +257,53 @@ async def test_what_rings_while_the_listener_is_away_is_still_heard(
     await end(shop, activation, "cancelled")
     answer = await asyncio.wait_for(asking, 10)
     assert (answer.status_code, answer.json()["status"]) == (200, "cancelled")
+
+
+async def test_another_is_200_when_the_provider_has_agreed(
+    alice: httpx.AsyncClient, shop: Market
+) -> None:
+    activation = await shop.received(await user_of(alice), "998877")
+    asking = asyncio.create_task(ask(alice, activation, "another", 30))
+    await done(shop, await open_request(shop, activation), "pending")
+    answer = await asyncio.wait_for(asking, 5)
+    assert (answer.status_code, answer.json()["status"]) == (200, "pending")
+    assert answer.json()["charged"]
+    assert int(answer.headers["sonnette-feed-seq"]) == await shop.feed_seq(await user_of(alice))
+
+
+async def test_another_is_202_while_the_provider_is_asked_and_asked_once(
+    alice: httpx.AsyncClient, shop: Market
+) -> None:
+    activation = await shop.received(await user_of(alice), "998877")
+    for _ in range(2):
+        answer = await ask(alice, activation, "another")
+        assert (answer.status_code, answer.json()["status"]) == (202, "pending")
+    assert await count_requests(shop, activation) == 1
+
+
+async def test_a_refused_another_is_409_and_the_row_is_received_again(
+    alice: httpx.AsyncClient, shop: Market
+) -> None:
+    activation = await shop.received(await user_of(alice), "998877")
+    asking = asyncio.create_task(ask(alice, activation, "another", 30))
+    request = await open_request(shop, activation)
+    await shop.poller.execute(
+        "select sonnette.another_refused(%s, 'another_refused')", (activation,)
+    )
+    await done(shop, request, "refused")
+    answer = await asyncio.wait_for(asking, 5)
+    assert (answer.status_code, answer.json()["code"]) == (409, "another_refused")
+    assert answer.json()["activation_status"] == "received"
+    assert "998877" not in answer.text
+    messages = (await alice.get(f"/v1/activations/{activation}")).json()["messages"]
+    assert [message["code"] for message in messages] == ["998877"]
+    assert await wallet(alice) == ("9.50", "0.00", "9.50")
+
+
+async def test_another_needs_a_code_that_came_before(
+    alice: httpx.AsyncClient, shop: Market
+) -> None:
+    activation = await shop.pending(await user_of(alice))
+    answer = await ask(alice, activation, "another")
+    assert (answer.status_code, answer.json()["code"]) == (409, "state_forbids")
+    assert await count_requests(shop, activation) == 0

@@ -17,6 +17,8 @@ from poller.providers.answers import (
     ActiveAnswer,
     ActiveList,
     ActiveRow,
+    AllAnswer,
+    AllSms,
     Balance,
     BalanceAnswer,
     Bought,
@@ -81,6 +83,9 @@ class Slow:
     async def check(self, order_id: str) -> StatusAnswer:
         await self._wait()
         return self.status
+
+    async def read_all(self, order_id: str) -> AllAnswer:
+        return AllSms()
 
     async def cancel(self, order_id: str) -> SetAnswer:
         return Cancelled()

@@ -57,6 +57,8 @@ def active(answer: Reply, dialect: str = "sms-activate") -> object:
 PARSERS: tuple[Callable[[Reply], object], ...] = (
     handler_api.bought,
     handler_api.status,
+    handler_api.all_sms,
+    handler_api.full_sms,
     cancelled,
     active,
     handler_api.balance,

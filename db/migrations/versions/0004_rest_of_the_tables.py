@@ -77,6 +77,11 @@ def upgrade() -> None:
             add column database_oid oid,
             add column timeline integer;
         comment on column sonnette.epoch.system_identifier is 'The cluster of this history; with database and timeline it is compared at every connect';
+        alter table sonnette.requests add column found jsonb;
+        comment on column sonnette.requests.found is 'What a recovery found, in numbers';
+
+        drop function if exists sonnette.sms_arrived(uuid, text, text, text, timestamptz, text, text);
+        drop function if exists sonnette.request_done(bigint, text);
         delete from sonnette.repeatables where name in ('functions.sql', 'grants.sql', 'triggers.sql', 'activations.sql');
         """
     )
@@ -85,6 +90,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     run(
         """
+        alter table sonnette.requests drop column found;
         alter table sonnette.epoch drop column system_identifier, drop column database_oid, drop column timeline;
         alter table sonnette.accounts drop column failures, drop column open_until, drop column paused_at;
         drop index sonnette.requests_done;
