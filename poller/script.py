@@ -5,7 +5,8 @@ ScriptError with a sentence. Pure.
 
 A script says either how the numbers of the next purchases behave (delay_s, never, code, text,
 second_sms, cancel_after_s, lifetime_s), or how the next calls of an action fail (error,
-http_status, html, timeout_s). `service` narrows it, `times` ends it; the newest that fits wins.
+http_status, html, timeout_s). `service` and `dialect` narrow it, `times` ends it; the newest that
+fits wins.
 """
 
 from typing import Annotated, TypeAlias, TypeVar
@@ -16,7 +17,7 @@ Seconds: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=86_400)]
 Words: TypeAlias = Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
 
 S = TypeVar("S", bound=msgspec.Struct)
-PURCHASES = ("getNumber", "getNumberV2")
+PURCHASES = ("getNumber", "getNumberV2", "buy")
 
 
 class ScriptError(Exception):
@@ -60,9 +61,10 @@ class Fault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Script(msgspec.Struct, frozen=True, kw_only=True):
     """One script: for which calls, how many of them, and what happens. `times` None: until reset.
 
-    `action` None means the purchases.
+    `action` None means the purchases, `dialect` None all of them.
     """
 
+    dialect: str | None = None
     service: str | None = None
     action: str | None = None
     times: int | None = None
@@ -75,6 +77,7 @@ class Script(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Scope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    dialect: Words | None = None
     service: Words | None = None
     action: Words | None = None
     times: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] | None = None
@@ -101,6 +104,7 @@ def _script(
     scope: _Scope, *, behaviour: Behaviour | None = None, fault: Fault | None = None
 ) -> Script:
     return Script(
+        dialect=scope.dialect,
         service=scope.service,
         action=scope.action,
         times=scope.times,

@@ -1,17 +1,21 @@
 """The simulated provider itself: numbers, the SMS they get, and what may be done with them.
 
 Pure: `now` is an argument everywhere and chance comes from a seeded random. A number's planned SMS
-and its expiry take effect when the number is next looked at, so that no clock has to run.
+and its expiry take effect when the number is next looked at, so that no clock has to run. How all
+this is said is the dialects' (simulated_api.py, simulated_five_sim.py).
 """
 
+import itertools
 import random
 import re
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from poller.script import Behaviour, Fault, Script
+from poller.simulated_chaos import Chaos
 
 SERVICES = ("wa", "tg", "go")
 PREFIXES = {"6": "628", "0": "79"}  # Indonesia and Russia
@@ -22,11 +26,17 @@ MAX_NUMBERS = 50_000  # the oldest that are over are forgotten first
 
 
 class Denied(Exception):
-    """The provider says no; `word` is its error word."""
+    """The provider says no; `word` is SMS-Activate's word for it.
 
-    def __init__(self, word: str) -> None:
+    `why`, where the word alone does not tell: has_sms, no_sms, over or timeout. `figure`: the least
+    price, or the seconds that a number must be old.
+    """
+
+    def __init__(self, word: str, why: str = "", figure: Decimal | float | None = None) -> None:
         super().__init__(word)
         self.word = word
+        self.why = why
+        self.figure = figure
 
 
 class NumberIsOver(Exception):
@@ -57,6 +67,7 @@ class Number:
     sms: list[Delivery] = field(default_factory=list)
     asked_at_count: int = 0
     state: str = "active"  # then cancelled or finished
+    ended_by: str = ""  # time, where its time ran out; ban, where it was banned
 
     @property
     def expires_at(self) -> datetime:
@@ -71,16 +82,29 @@ class SimulatedProvider:
     """All numbers of the one account, the scripts, and a count of every call."""
 
     def __init__(
-        self, chance: random.Random, first_id: int, max_numbers: int = MAX_NUMBERS
+        self,
+        chance: random.Random,
+        first_id: int,
+        max_numbers: int = MAX_NUMBERS,
+        usual: Behaviour | None = None,
     ) -> None:
         self._chance = chance
         self._max_numbers = max_numbers
-        self._next_id = first_id
+        self._ids = itertools.count(first_id)
+        self._usual = usual or Behaviour()
         self._numbers: dict[str, Number] = {}
         self._references: dict[str, str] = {}
         self._scripts: list[tuple[Script, int | None]] = []
         self.balance = FIRST_BALANCE
         self.calls: Counter[str] = Counter()
+        self.chaos = Chaos()
+        self.on_planned: Callable[[Number, Delivery], None] = lambda _number, _sms: None
+
+    def sibling(self, usual: Behaviour) -> "SimulatedProvider":
+        """Another account, whose numbers never have an id or a code of this one's."""
+        other = SimulatedProvider(self._chance, 0, self._max_numbers, usual)
+        other._ids = self._ids
+        return other
 
     def buy(
         self, service: str, country: str, reference: str | None, max_price: Decimal, now: datetime
@@ -91,7 +115,7 @@ class SimulatedProvider:
         if reference in self._references:
             raise Denied("ORDER_ALREADY_EXISTS")
         if max_price < PRICE:
-            raise Denied(f"WRONG_MAX_PRICE:{PRICE}")
+            raise Denied("WRONG_MAX_PRICE", figure=PRICE)
         if self.balance < PRICE:
             raise Denied("NO_BALANCE")
         if country not in PREFIXES or not self._has_room(now):
@@ -119,35 +143,38 @@ class SimulatedProvider:
         return [number for number in self.numbers(now) if number.state == "active"]
 
     def ready(self, number: Number) -> None:
-        if number.state != "active" or number.sms:
-            raise Denied("BAD_STATUS")
+        self._must_be_active(number)
+        if number.sms:
+            raise Denied("BAD_STATUS", "has_sms")
 
     def ask_again(self, number: Number, now: datetime) -> None:
         """Wait for one more SMS; it comes after the same delay as the first."""
-        if number.state != "active" or not number.sms:
-            raise Denied("BAD_STATUS")
+        self._must_have_sms(number)
         number.asked_at_count = len(number.sms)
         if not number.planned and not number.behaviour.never:
-            number.planned.append(self._delivery(number, now, number.behaviour.delay_s))
+            self._will_get(number, self._delivery(now, number.behaviour.delay_s))
 
     def finish(self, number: Number) -> None:
-        if number.state != "active" or not number.sms:
-            raise Denied("BAD_STATUS")
+        self._must_have_sms(number)
         number.state = "finished"
 
-    def cancel(self, number: Number, now: datetime) -> None:
+    def cancel(self, number: Number, now: datetime, *, by: str = "") -> None:
         """Take a number back and give the money back, unless an SMS came or it is too early."""
-        if number.state != "active" or number.sms:
-            raise Denied("BAD_STATUS")
-        if now < number.bought_at + timedelta(seconds=number.behaviour.cancel_after_s):
-            raise Denied("EARLY_CANCEL_DENIED")
-        self._take_back(number)
+        self._must_be_active(number)
+        if number.sms:
+            raise Denied("BAD_STATUS", "has_sms")
+        min_age_s = number.behaviour.cancel_after_s
+        too_early = now < number.bought_at + timedelta(seconds=min_age_s)
+        if too_early or self.chaos.refuses_cancel(number.id, now):
+            raise Denied("EARLY_CANCEL_DENIED", figure=min_age_s)
+        self._take_back(number, by)
 
     def deliver(self, number: Number, text: str, code: str | None, now: datetime) -> Delivery:
         """An SMS arrives now. NumberIsOver where the number is not active any more."""
         if number.state != "active":
             raise NumberIsOver(f"number {number.id} is {number.state}")
         number.sms.append(Delivery(now, code or code_in(text), text))
+        self.on_planned(number, number.sms[-1])
         return number.sms[-1]
 
     def script(self, script: Script) -> None:
@@ -175,9 +202,9 @@ class SimulatedProvider:
 
     def _number(self, service: str, country: str, reference: str | None, now: datetime) -> Number:
         script = self._next_script("getNumberV2", service, faulty=False)
-        behaviour = script.behaviour if script and script.behaviour else Behaviour()
+        behaviour = script.behaviour if script and script.behaviour else self._usual
         number = Number(
-            id=str(self._next_id),
+            id=str(next(self._ids)),
             phone=self._phone(country),
             service=service,
             country=country,
@@ -185,9 +212,8 @@ class SimulatedProvider:
             behaviour=behaviour,
             bought_at=now,
         )
-        self._next_id += 1
-        self._plan(number)
         self._numbers[number.id] = number
+        self._plan(number)
         if reference is not None:
             self._references[reference] = number.id
         return number
@@ -196,14 +222,17 @@ class SimulatedProvider:
         said = number.behaviour
         if said.never:
             return
-        first = self._delivery(number, number.bought_at, said.delay_s, said.code, said.text)
-        number.planned.append(first)
+        first = self._delivery(number.bought_at, said.delay_s, said.code, said.text)
+        self._will_get(number, first)
         if said.second_sms is not None:
-            number.planned.append(self._delivery(number, first.at, said.second_sms))
+            self._will_get(number, self._delivery(first.at, said.second_sms))
+
+    def _will_get(self, number: Number, sms: Delivery) -> None:
+        number.planned.append(sms)
+        self.on_planned(number, sms)
 
     def _delivery(
         self,
-        number: Number,
         since: datetime,
         delay_s: float,
         code: str | None = None,
@@ -230,11 +259,20 @@ class SimulatedProvider:
             if number.sms:
                 number.state = "finished"
             else:
-                self._take_back(number)
+                self._take_back(number, "time")
         return number
 
-    def _take_back(self, number: Number) -> None:
-        number.state = "cancelled"
+    def _must_be_active(self, number: Number) -> None:
+        if number.state != "active":
+            raise Denied("BAD_STATUS", "timeout" if number.ended_by == "time" else "over")
+
+    def _must_have_sms(self, number: Number) -> None:
+        self._must_be_active(number)
+        if not number.sms:
+            raise Denied("BAD_STATUS", "no_sms")
+
+    def _take_back(self, number: Number, by: str) -> None:
+        number.state, number.ended_by = "cancelled", by
         number.planned.clear()
         self.balance += PRICE
 

@@ -1,11 +1,12 @@
-"""The handler_api.php dialect from the provider's side: parameters in, the exact words out.
+"""The handler_api.php family from the providers' side: parameters in, the exact words out.
 
-Pure. Words and shapes are those of the published SMS-Activate documentation (docs/providers.md);
-everything is served with HTTP 200 as text/html, JSON too, as the providers of this family do.
+Pure. Words and shapes are those of the published documentation (docs/providers.md); what differs
+between the providers is in simulated_manners.py.
 """
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 
@@ -19,75 +20,106 @@ from poller.simulated import (
     Number,
     SimulatedProvider,
 )
+from poller.simulated_manners import BY_KEY, SMS_ACTIVATE, Manners, Row, Said
 
-API_KEY = "demo"
 NO_LIMIT = Decimal("Infinity")
 USD = 840  # ISO 4217
-STATUS_WAITING, STATUS_RECEIVED, STATUS_WAITING_AGAIN = "4", "2", "3"
+SENDER = "Simulator"
 
 
-def refusal(params: Mapping[str, str]) -> str | None:
-    """The word for a call without a right key or a known action, else None."""
+@dataclass(frozen=True)
+class Asked:
+    """One call that was not refused."""
+
+    provider: SimulatedProvider
+    manners: Manners
+    params: Mapping[str, str]
+    now: datetime
+
+    def number(self) -> Number:
+        return self.provider.find(self.params.get("id", ""), self.now)
+
+    def told(self, at: datetime) -> str:
+        """A time by the provider's own clock."""
+        at += self.provider.chaos.clock_offset
+        return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def manners_of(params: Mapping[str, str]) -> Manners:
+    """Whose account the key is; Denied for none."""
     if not params.get("api_key"):
-        return "NO_KEY"
-    if params["api_key"] != API_KEY:
-        return "BAD_KEY"
-    return None if params.get("action") in ACTIONS else "BAD_ACTION"
+        raise Denied("NO_KEY")
+    if params["api_key"] not in BY_KEY:
+        raise Denied("BAD_KEY")
+    return BY_KEY[params["api_key"]]
 
 
-def answer(provider: SimulatedProvider, params: Mapping[str, str], now: datetime) -> str:
-    """The body of the answer to a call that was not refused."""
+def answer(
+    provider: SimulatedProvider,
+    params: Mapping[str, str],
+    now: datetime,
+    manners: Manners = SMS_ACTIVATE,
+) -> Said:
+    """The answer to a call whose key is right."""
+    action = params.get("action", "")
     try:
-        return ACTIONS[params["action"]](provider, params, now)
+        if action not in manners.actions:
+            raise Denied("BAD_ACTION")
+        said = ACTIONS[action](Asked(provider, manners, params, now))
     except Denied as denied:
-        return denied.word
+        return manners.refusal(denied, action)
+    if said is None:
+        return Said("", 204)
+    return Said(said if isinstance(said, str) else json.dumps(said))
 
 
-def _get_balance(provider: SimulatedProvider, _params: Mapping[str, str], _now: datetime) -> str:
-    return f"ACCESS_BALANCE:{provider.balance}"
+def _get_balance(asked: Asked) -> str:
+    return f"ACCESS_BALANCE:{asked.provider.balance}"
 
 
-def _get_numbers_status(
-    _provider: SimulatedProvider, params: Mapping[str, str], _now: datetime
-) -> str:
-    known = params.get("country", "0") in PREFIXES
-    return json.dumps(dict.fromkeys(SERVICES, STOCK) if known else {})
+def _get_numbers_status(asked: Asked) -> object:
+    known = asked.params.get("country", "0") in PREFIXES
+    return dict.fromkeys(SERVICES, STOCK) if known else {}
 
 
-def _get_prices(_provider: SimulatedProvider, params: Mapping[str, str], _now: datetime) -> str:
-    offer = {"cost": float(PRICE), "count": STOCK, "physicalCount": STOCK}
-    services = [s for s in SERVICES if params.get("service", s) == s]
-    countries = [c for c in PREFIXES if params.get("country", c) == c]
-    listed = {country: dict.fromkeys(services, offer) for country in countries if services}
-    return json.dumps(listed)
+def _get_prices(asked: Asked) -> object:
+    offer: Row = {"cost": float(PRICE), "count": STOCK, "physicalCount": STOCK}
+    if asked.manners.prices_in_steps:
+        offer = {f"{PRICE:.4f}": STOCK}
+    services = [s for s in SERVICES if asked.params.get("service", s) == s]
+    countries = [c for c in PREFIXES if asked.params.get("country", c) == c]
+    return {country: dict.fromkeys(services, offer) for country in countries if services}
 
 
-def _get_number(provider: SimulatedProvider, params: Mapping[str, str], now: datetime) -> str:
-    number = _bought(provider, params, None, now)
+def _get_number(asked: Asked) -> str:
+    number = _bought(asked, None)
     return f"ACCESS_NUMBER:{number.id}:{number.phone}"
 
 
-def _get_number_v2(provider: SimulatedProvider, params: Mapping[str, str], now: datetime) -> str:
-    number = _bought(provider, params, params.get("orderId") or None, now)
-    return json.dumps(
-        {
-            "activationId": int(number.id),
-            "phoneNumber": number.phone,
-            "activationCost": float(PRICE),
-            "currency": USD,
-            "countryCode": number.country,
-            "canGetAnotherSms": "1",
-            "activationTime": _time(number.bought_at),
-            "activationOperator": params.get("operator") or "any",
-        }
-    )
+def _get_number_v2(asked: Asked) -> Row:
+    takes, said = asked.manners.takes_order_id, asked.params.get("orderId")
+    number = _bought(asked, (said or None) if takes else None)
+    bought: Row = {
+        "activationId": int(number.id),
+        "phoneNumber": number.phone,
+        "activationCost": float(PRICE),
+        "currency": USD,
+        "countryCode": number.country,
+        "canGetAnotherSms": "1",
+        "activationTime": asked.told(number.bought_at),
+        "activationOperator": asked.params.get("operator") or "any",
+    }
+    if asked.manners.tells_end:
+        bought["activationEndTime"] = asked.told(number.expires_at)
+        bought["countryPhoneCode"] = PREFIXES[number.country][:-1]
+        bought["status"] = _row_status(number, asked.manners)
+    return bought
 
 
-def _bought(
-    provider: SimulatedProvider, params: Mapping[str, str], reference: str | None, now: datetime
-) -> Number:
-    service, country = params.get("service", ""), params.get("country", "0")
-    return provider.buy(service, country, reference, _max_price(params.get("maxPrice")), now)
+def _bought(asked: Asked, reference: str | None) -> Number:
+    service, country = asked.params.get("service", ""), asked.params.get("country", "0")
+    most = _max_price(asked.params.get("maxPrice"))
+    return asked.provider.buy(service, country, reference, most, asked.now)
 
 
 def _max_price(text: str | None) -> Decimal:
@@ -98,8 +130,8 @@ def _max_price(text: str | None) -> Decimal:
     return Decimal(0) if price.is_nan() else price
 
 
-def _get_status(provider: SimulatedProvider, params: Mapping[str, str], now: datetime) -> str:
-    number = provider.find(params.get("id", ""), now)
+def _get_status(asked: Asked) -> str:
+    number = asked.number()
     if number.state == "cancelled":
         return "STATUS_CANCEL"
     if not number.sms:
@@ -108,56 +140,92 @@ def _get_status(provider: SimulatedProvider, params: Mapping[str, str], now: dat
     return f"STATUS_WAIT_RETRY:{shown}" if number.waits_again else f"STATUS_OK:{shown}"
 
 
-def _get_status_v2(provider: SimulatedProvider, params: Mapping[str, str], now: datetime) -> str:
-    number = provider.find(params.get("id", ""), now)
+def _get_status_v2(asked: Asked) -> str | Row:
+    number = asked.number()
     if number.state == "cancelled":
         return "STATUS_CANCEL"
     newest = number.sms[-1] if number.sms and not number.waits_again else None
-    sms = newest and {"dateTime": _time(newest.at), "code": newest.code, "text": newest.text}
-    return json.dumps({"verificationType": 0, "sms": sms})
+    if asked.manners.status_in_data:
+        return {"verificationType": "sms", "data": newest and _otp(asked, number, newest)}
+    sms = newest and {"dateTime": asked.told(newest.at), "code": newest.code, "text": newest.text}
+    return {"verificationType": 0, "sms": sms}
 
 
-def _get_full_sms(provider: SimulatedProvider, params: Mapping[str, str], now: datetime) -> str:
-    number = provider.find(params.get("id", ""), now)
+def _get_all_sms(asked: Asked) -> Row:
+    number = asked.number()
+    every = [_otp(asked, number, sms) for sms in number.sms]
+    size, page = _whole(asked.params.get("size"), 100), _whole(asked.params.get("page"), 1)
+    first = size * (max(page, 1) - 1)
+    return {"data": every[first : first + size], "meta": {"total": len(every)}}
+
+
+def _otp(asked: Asked, number: Number, sms: Delivery) -> Row:
+    return {
+        "id": f"{number.id}{number.sms.index(sms)}",
+        "phoneFrom": SENDER,
+        "code": sms.code,
+        "text": sms.text,
+        "service": number.service,
+        "date": asked.told(sms.at),
+        "type": "sms",
+    }
+
+
+def _get_full_sms(asked: Asked) -> str:
+    number = asked.number()
     return f"FULL_SMS:{number.sms[-1].text}" if number.sms else "STATUS_WAIT_CODE"
 
 
-def _set_status(provider: SimulatedProvider, params: Mapping[str, str], now: datetime) -> str:
-    number = provider.find(params.get("id", ""), now)
-    match params.get("status"):
-        case "1":
-            provider.ready(number)
+def _set_status(asked: Asked) -> str:
+    number = asked.number()
+    match asked.manners.statuses.get(asked.params.get("status", "")):
+        case "ready":
+            asked.provider.ready(number)
             return "ACCESS_READY"
-        case "3":
-            provider.ask_again(number, now)
+        case "again":
+            asked.provider.ask_again(number, asked.now)
             return "ACCESS_RETRY_GET"
-        case "6":
-            provider.finish(number)
+        case "finish":
+            asked.provider.finish(number)
             return "ACCESS_ACTIVATION"
-        case "8":
-            provider.cancel(number, now)
+        case "cancel":
+            asked.provider.cancel(number, asked.now)
             return "ACCESS_CANCEL"
         case _:
-            return "BAD_STATUS"
+            raise Denied("BAD_STATUS")
 
 
-def _get_active(provider: SimulatedProvider, _params: Mapping[str, str], now: datetime) -> str:
-    rows = [_row(number) for number in provider.active(now)]
-    if not rows:
-        return json.dumps({"status": "error", "error": "NO_ACTIVATIONS"})
-    return json.dumps({"status": "success", "activeActivations": rows})
+def _finish(asked: Asked) -> None:
+    asked.provider.finish(asked.number())
 
 
-def _row(number: Number) -> dict[str, object]:
+def _cancel(asked: Asked) -> None:
+    asked.provider.cancel(asked.number(), asked.now)
+
+
+def _get_active(asked: Asked) -> object:
+    active = {number.id: number for number in asked.provider.active(asked.now)}
+    ids = asked.provider.chaos.listed("getActiveActivations", list(active))
+    if asked.manners.list_rows is not None:
+        most, usual = asked.manners.list_rows
+        start = _whole(asked.params.get("start"), 0)
+        ids = ids[start : start + min(most, _whole(asked.params.get("limit"), usual))]
+    if asked.manners.envelope is None:
+        raise Denied("BAD_ACTION")
+    return asked.manners.envelope([_row(asked, active[id]) for id in ids])
+
+
+def _row(asked: Asked, number: Number) -> Row:
+    shown = asked.provider.chaos.sms_in_order(number.id, number.sms)
     return {
         "activationId": number.id,
         "serviceCode": number.service,
         "phoneNumber": number.phone,
         "activationCost": f"{PRICE}",
-        "activationStatus": _row_status(number),
-        "smsCode": [sms.code for sms in number.sms] or None,
-        "smsText": [sms.text for sms in number.sms] or None,
-        "activationTime": _time(number.bought_at),
+        "activationStatus": _row_status(number, asked.manners),
+        "smsCode": [sms.code for sms in shown] or None,
+        "smsText": [sms.text for sms in shown] or None,
+        "activationTime": asked.told(number.bought_at),
         "discount": "0",
         "repeated": "0",
         "countryCode": number.country,
@@ -167,10 +235,11 @@ def _row(number: Number) -> dict[str, object]:
     }
 
 
-def _row_status(number: Number) -> str:
+def _row_status(number: Number, manners: Manners) -> str:
+    waiting, received, again = manners.row_statuses
     if number.waits_again:
-        return STATUS_WAITING_AGAIN
-    return STATUS_RECEIVED if number.sms else STATUS_WAITING
+        return again
+    return received if number.sms else waiting
 
 
 def _shown(sms: Delivery) -> str:
@@ -178,11 +247,12 @@ def _shown(sms: Delivery) -> str:
     return sms.code or sms.text
 
 
-def _time(at: datetime) -> str:
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+def _whole(text: str | None, otherwise: int) -> int:
+    return int(text) if text is not None and text.isascii() and text.isdigit() else otherwise
 
 
-ACTIONS: Mapping[str, Callable[[SimulatedProvider, Mapping[str, str], datetime], str]] = {
+# None for an answer: 204 without a body.
+ACTIONS: Mapping[str, Callable[[Asked], object]] = {
     "getBalance": _get_balance,
     "getNumbersStatus": _get_numbers_status,
     "getPrices": _get_prices,
@@ -190,7 +260,10 @@ ACTIONS: Mapping[str, Callable[[SimulatedProvider, Mapping[str, str], datetime],
     "getNumberV2": _get_number_v2,
     "getStatus": _get_status,
     "getStatusV2": _get_status_v2,
+    "getAllSms": _get_all_sms,
     "getFullSms": _get_full_sms,
     "setStatus": _set_status,
+    "finishActivation": _finish,
+    "cancelActivation": _cancel,
     "getActiveActivations": _get_active,
 }

@@ -158,7 +158,8 @@ async def test_a_slow_answer_is_the_real_one(web: httpx.AsyncClient) -> None:
     [
         ({"delay": 1}, "unknown field"),
         ({"service": "zz", "delay_s": 1}, "service must be one of wa, tg, go"),
-        ({"action": "getAll", "html": True}, "action must be one of getBalance"),
+        ({"action": "getAll", "html": True}, "action must be one of ban, buy"),
+        ({"dialect": "pigeon", "html": True}, "dialect must be one of sms-activate, hero"),
     ],
 )
 async def test_a_wrong_script_is_a_clear_400(

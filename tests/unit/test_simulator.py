@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from poller import script, simulated_api
-from poller.simulated import SimulatedProvider, code_in
+from poller.simulated import Denied, SimulatedProvider, code_in
 
 BOUGHT_AT = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 
@@ -26,7 +26,7 @@ class Caller:
 
     def __call__(self, at_s: float, action: str, **params: str) -> str:
         now = BOUGHT_AT + timedelta(seconds=at_s)
-        return simulated_api.answer(self.provider, {"action": action, **params}, now)
+        return simulated_api.answer(self.provider, {"action": action, **params}, now).body
 
     def buy(self, **params: str) -> dict[str, Any]:
         asked = {"service": "wa", "country": "6", **params}
@@ -221,16 +221,16 @@ def test_prices_and_stock() -> None:
 
 @pytest.mark.parametrize(
     ("params", "word"),
-    [
-        ({}, "NO_KEY"),
-        ({"api_key": "", "action": "getBalance"}, "NO_KEY"),
-        ({"api_key": "other", "action": "getBalance"}, "BAD_KEY"),
-        ({"api_key": "demo"}, "BAD_ACTION"),
-        ({"api_key": "demo", "action": "getEverything"}, "BAD_ACTION"),
-    ],
+    [({}, "NO_KEY"), ({"api_key": ""}, "NO_KEY"), ({"api_key": "other"}, "BAD_KEY")],
 )
-def test_calls_that_are_refused_before_all_else(params: dict[str, str], word: str) -> None:
-    assert simulated_api.refusal(params) == word
+def test_a_call_without_a_right_key_is_nobody_s(params: dict[str, str], word: str) -> None:
+    with pytest.raises(Denied, match=word):
+        simulated_api.manners_of(params)
+
+
+@pytest.mark.parametrize("action", ["", "getEverything", "getAllSms"])
+def test_an_action_that_the_provider_does_not_have_is_refused(action: str) -> None:
+    assert Caller()(0, action) == "BAD_ACTION"
 
 
 def test_a_script_counts_its_times_and_the_newest_that_fits_wins() -> None:
