@@ -1,4 +1,16 @@
-"""One way to connect: named in pg_stat_activity, every wait limited, every error a sentence."""
+"""One way to connect: named in pg_stat_activity, every wait limited, every error a sentence.
+
+Only to a primary: of several hosts, or of several addresses of one, the first that is a primary.
+`limited` is how a statement gets a limit: by the connection's end, because a cancelling driver
+asks a server that may be gone, and waits for its answer.
+"""
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import psycopg
 from psycopg import AsyncConnection
@@ -9,13 +21,25 @@ from db.errors import DatabaseUnavailable, SonnetteError, translate
 
 # libpq's own limits: a server that is gone without a word is noticed in about 20 s on a socket
 # that is waited on; db/listener.py's canary finds it sooner.
-_LIMITS = {
+_LIMITS: dict[str, int | str] = {
     "connect_timeout": 5,
     "keepalives_idle": 5,
     "keepalives_interval": 5,
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
+    "target_session_attrs": "primary",
 }
+_STANDBY = "in hot standby mode"  # libpq, of a server that is not the primary asked for
+
+
+class Standby(DatabaseUnavailable):
+    """Nothing but a standby answers."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "only a standby answers, where nothing can be written or listened to; "
+            "DATABASE_URL has to reach a primary"
+        )
 
 
 async def connect(
@@ -27,26 +51,49 @@ async def connect(
             conninfo(dsn, application_name=application_name), autocommit=autocommit
         )
     except psycopg.Error as error:
-        raise _unavailable(error) from None
+        raise unavailable(error) from None
 
 
 def conninfo(dsn: str, *, application_name: str) -> str:
     """The connection string with our limits in it, for whoever connects otherwise (a pool)."""
-    return make_conninfo(dsn, application_name=application_name, **_limits(dsn))
-
-
-def _limits(dsn: str) -> dict[str, int | str]:
-    """The limits above, and writable hosts only, where the DSN does not say otherwise."""
     said = conninfo_to_dict(dsn)
-    limits: dict[str, int | str] = {"target_session_attrs": "read-write", **_LIMITS}
-    if "," not in str(said.get("host", "")):
-        # A single standby is recognised and named by the listener, which says more than libpq.
-        del limits["target_session_attrs"]
-    return {name: value for name, value in limits.items() if name not in said}
+    ours = {name: value for name, value in _LIMITS.items() if name not in said}
+    return make_conninfo(dsn, application_name=application_name, **ours)
 
 
-def _unavailable(error: psycopg.Error) -> SonnetteError:
+def unavailable(error: psycopg.Error) -> SonnetteError:
+    """Why there is no connection."""
+    if _STANDBY in str(error):
+        return Standby()
     ours = translate(error)
-    if isinstance(ours, DatabaseUnavailable):
-        return ours
-    return DatabaseUnavailable(str(ours))
+    return ours if isinstance(ours, DatabaseUnavailable) else DatabaseUnavailable(str(ours))
+
+
+def cut(connection: AsyncConnection[TupleRow]) -> None:
+    """End a connection at once, whatever waits on it: that fails now, and asks nobody first."""
+    with (
+        contextlib.suppress(OSError, psycopg.Error),  # it is closed already
+        socket.socket(fileno=os.dup(connection.fileno())) as same,
+    ):
+        same.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def limited(connection: AsyncConnection[TupleRow], limit_s: float, what: str) -> Iterator[None]:
+    """What is sent inside is answered within `limit_s`, or it is DatabaseUnavailable and cut."""
+    expired = False
+
+    def expire() -> None:
+        nonlocal expired
+        expired = True
+        cut(connection)
+
+    timer = asyncio.get_running_loop().call_later(limit_s, expire)
+    try:
+        yield
+    except (psycopg.Error, SonnetteError):
+        if expired:
+            raise DatabaseUnavailable(f"no answer to {what} in {limit_s:g} s") from None
+        raise
+    finally:
+        timer.cancel()

@@ -42,6 +42,16 @@ class DatabaseFailed(SonnetteError):
         self.sqlstate = sqlstate
 
 
+class NotMigrated(DatabaseFailed):
+    """The database is there, and Sonnette is not in it, or an older one."""
+
+    def __init__(self, sqlstate: str | None) -> None:
+        super().__init__(
+            sqlstate, "the database has no Sonnette in it, or an older one; run `sonnette migrate`"
+        )
+
+
+_UNDEFINED = frozenset({"3F000", "42P01", "42883"})  # schema, table, function
 _TRY_AGAIN = frozenset({"40001", "40P01", "55P03"})
 
 
@@ -56,6 +66,8 @@ def translate(error: psycopg.Error) -> SonnetteError:
     if state.startswith("SN"):
         fields = json.loads(error.diag.message_detail or "{}")
         return DatabaseRefused(state, message, fields)
+    if state in _UNDEFINED and "sonnette" in message:
+        return NotMigrated(state)
     return DatabaseFailed(state, f"{message} (SQLSTATE {state})")
 
 

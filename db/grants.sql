@@ -7,6 +7,13 @@ grant select on sonnette.feeds, sonnette.numbers, sonnette.changes, sonnette.epo
     to sonnette_gateway, sonnette_service, sonnette_operator;
 grant select on sonnette.revocations to sonnette_gateway, sonnette_service;
 grant execute on function sonnette.unwatched() to sonnette_gateway, sonnette_service, sonnette_poller, sonnette_operator;
+grant execute on function sonnette.here() to sonnette_operator;
+grant select on sequence sonnette.rings_skipped
+    to sonnette_gateway, sonnette_service, sonnette_poller, sonnette_operator;
+grant execute on function sonnette.this_history(),
+    sonnette.process_seen(uuid, text, text, integer, text, text[], jsonb),
+    sonnette.process_stopped(uuid)
+    to sonnette_gateway, sonnette_service, sonnette_poller;
 
 grant select on public.users, public.wallets, public.activations, public.messages, public.ledger,
     sonnette.offers, sonnette.requests to sonnette_service;

@@ -129,8 +129,38 @@ select sonnette.unwatched()
 -- The migration that this database is at.
 select version_num from sonnette.alembic_version
 
--- name: is_standby
-select pg_is_in_recovery()
+-- name: this_history
+select sonnette.this_history()
+
+-- name: listener_session
+-- It is idle by nature: a limit on that, set for the role, would end it again and again.
+select pg_is_in_recovery(), pg_backend_pid(), set_config('idle_session_timeout', '0', false)
+
+-- name: lookout_session
+-- Nothing that is written here has to survive a crash, and a canary must not wait for a disk or for
+-- a synchronous standby. No look may wait for a lock: what stands still is then not looked at.
+select set_config('idle_session_timeout', '0', false), set_config('synchronous_commit', 'off', false),
+       set_config('statement_timeout', '4s', false), set_config('lock_timeout', '500ms', false),
+       set_config('jit', 'off', false)
+
+-- name: look
+-- What is not as it must be: triggers and tables, a sentence each, and how full the notify queue is.
+select array(select sonnette.unwatched()) as unwatched, pg_notification_queue_usage() as queue_usage,
+       (select case when is_called then last_value else 0 end from sonnette.rings_skipped) as rings_skipped
+
+-- name: process_seen
+select sonnette.process_seen(%(id)s, %(kind)s, %(host)s, %(pid)s, %(version)s, %(problems)s::text[], %(facts)s::jsonb)
+
+-- name: process_stopped
+select sonnette.process_stopped(%(id)s)
+
+-- name: processes
+-- Who lives or was alive of late, for people: the newest first within each kind.
+select kind, host, pid, version, extract(epoch from clock_timestamp() - started_at)::float8 as up_s,
+       extract(epoch from clock_timestamp() - seen_at)::float8 as unseen_s,
+       stopped_at is not null as stopped, problems, facts
+from sonnette.processes
+order by kind, stopped_at is not null, seen_at desc
 
 -- name: notify
 select pg_notify(%(channel)s, %(payload)s)

@@ -4,7 +4,6 @@ import asyncio
 import resource
 import sys
 
-from db.listener import Listener
 from gateway.health import Health
 from gateway.metrics import Metrics
 from gateway.relay import Relay
@@ -14,6 +13,7 @@ from process.guard import REVOKED, Guard
 from process.ports import listening_socket
 from process.settings import Settings, SettingsError
 from process.shutdown import stop_on_signals
+from process.watch import Watch
 
 
 async def serve(settings: Settings) -> None:
@@ -25,18 +25,18 @@ async def serve(settings: Settings) -> None:
     metrics = Metrics()
     guard = Guard(settings, dsn, application_name="sonnette gateway")
     relay = Relay(dsn, metrics)
-    listener = _listener(dsn, relay, guard)
-    health = Health(relay, listener, guard, metrics)
+    watch = _watch(dsn, relay, guard, metrics)
+    health = Health(relay, watch, guard, metrics)
     server = GatewayServer(relay.hub, guard, health, metrics, settings)
     async with asyncio.TaskGroup() as tasks:
-        beside = [relay.run(), listener.run(), guard.run()]
+        beside = [relay.run(), watch.run(health.report), guard.run()]
         background = [tasks.create_task(work) for work in beside]
         await server.run(listening, stop)
         for task in background:
             task.cancel()
 
 
-def _listener(dsn: str, relay: Relay, guard: Guard) -> Listener:
+def _watch(dsn: str, relay: Relay, guard: Guard, metrics: Metrics) -> Watch:
     async def mark_all() -> None:
         relay.hub.mark_all()
 
@@ -46,12 +46,13 @@ def _listener(dsn: str, relay: Relay, guard: Guard) -> Listener:
         else:
             relay.on_ring(channel, payload)
 
-    return Listener(
+    return Watch(
+        "gateway",
         dsn,
         ["sonnette", REVOKED],
-        application_name="sonnette gateway listener",
         on_ring=on_ring,
         on_listening=mark_all,
+        registry=metrics.registry,
     )
 
 

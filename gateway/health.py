@@ -1,4 +1,8 @@
-"""/livez, /readyz and /metrics on the gateway's own port, over plain HTTP."""
+"""/livez, /readyz and /metrics on the gateway's own port, over plain HTTP.
+
+A gateway is for the feed: what keeps changes from getting a number makes it unready. What only
+delays them is a warning.
+"""
 
 import asyncio
 from http import HTTPStatus
@@ -6,28 +10,35 @@ from http import HTTPStatus
 from websockets.asyncio.server import ServerConnection
 from websockets.http11 import Response
 
-from db.listener import Listener
 from gateway.metrics import Metrics
 from gateway.protocol import dumps
 from gateway.relay import Relay
 from process.guard import Guard
+from process.watch import Report, Watch
 
 
 class Health:
     """Answers from the facts that the tests wait for, too."""
 
-    def __init__(self, relay: Relay, listener: Listener, guard: Guard, metrics: Metrics) -> None:
+    def __init__(self, relay: Relay, watch: Watch, guard: Guard, metrics: Metrics) -> None:
         self._relay = relay
-        self._listener = listener
+        self._watch = watch
         self._guard = guard
         self._metrics = metrics
 
     def problems(self) -> list[str]:
         """What keeps this gateway from delivering, a sentence each; none while all is well."""
-        problems = list(self._relay.problems)
-        if self._listener.problem is not None:
-            problems.append(f"not listening: {self._listener.problem}")
-        return [*problems, *self._guard.problems()]
+        return [
+            *self._relay.problems,
+            *self._watch.problems,
+            *self._watch.missing,
+            *self._guard.problems(),
+        ]
+
+    def report(self) -> Report:
+        """What sonnette.processes shows of this gateway."""
+        facts = {"sockets": self._metrics.open_sockets, "users": self._relay.hub.users}
+        return Report(self.problems(), facts)
 
     def respond(self, connection: ServerConnection, path: str) -> Response | None:
         """The answer for a health path, None for any other."""
@@ -47,7 +58,8 @@ class Health:
     def _readyz(self, connection: ServerConnection) -> Response:
         problems = self.problems()
         status = HTTPStatus.SERVICE_UNAVAILABLE if problems else HTTPStatus.OK
-        body = dumps({"ready": not problems, "problems": problems}) + "\n"
+        said = {"ready": not problems, "problems": problems, "warnings": self._watch.warnings}
+        body = dumps(said) + "\n"
         return _typed(connection.respond(status, body), "application/json")
 
 

@@ -42,6 +42,11 @@ class Metrics:
             registry=self.registry,
         )
 
+    @property
+    def open_sockets(self) -> int:
+        """How many sockets are open now."""
+        return int(next(iter(self.sockets.collect())).samples[0].value)
+
     def text(self) -> str:
         """All of it in Prometheus' text format."""
         return generate_latest(self.registry).decode()

@@ -1,24 +1,23 @@
 """The one loop between the database and the sockets: take who is due, read, deliver, again.
 
 At most one read is in flight, for all due users at once; under load the batches grow and the reads
-do not. Between reads, on the same connection, the loop does its rounds: catalog and triggers every
-few seconds, and each minute a sweep that finds users whose ring was lost. When the connection fails
+do not. Between reads, on the same connection, the loop does its rounds: epoch and catalog every few
+seconds, and each minute a sweep that finds users whose ring was lost. When the connection fails
 everybody is due again after the next one is open: a lost ring or read costs delay alone.
 """
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 import structlog
 from psycopg import AsyncConnection, sql
 from psycopg.rows import TupleRow
 
-from db import feed
+from db import feed, history
 from db.backoff import Backoff
-from db.connect import connect
-from db.errors import DatabaseUnavailable, SonnetteError, translated
+from db.connect import connect, limited
+from db.errors import SonnetteError, translated
 from db.queries import queries
 from gateway import catalog
 from gateway.columns import Collation, Letters
@@ -26,8 +25,6 @@ from gateway.hub import Hub
 from gateway.metrics import Metrics
 
 log = structlog.get_logger(__name__)
-
-T = TypeVar("T")
 
 USERS_PER_READ = 500
 CHANGES_PER_USER = 100
@@ -100,8 +97,9 @@ class Relay:
     async def _run_once(self) -> None:
         connection = await connect(self._dsn, application_name="sonnette gateway")
         try:
-            with translated():
+            with limited(connection, READ_LIMIT_S, "a read"), translated():
                 await connection.execute(queries["reader_session"])
+                self.hub.set_epoch(await history.confirm(connection))
             self._letters.clear()  # it may be another server, with other locales
             self.hub.mark_all()
             await self._serve(connection)
@@ -116,12 +114,14 @@ class Relay:
         anybody_round = Every(self._pace.anybody_s, clock())
         while True:
             if catalog_round.due(clock()):
-                await self._limited(self._look_around(connection))
+                with limited(connection, READ_LIMIT_S, "a read"):
+                    await self._look_around(connection)
                 self.reading.set()
                 self._backoff.reset()
                 self._count_lost()
             if sweep_round.due(clock()):
-                await self._limited(self._sweep(connection))
+                with limited(connection, READ_LIMIT_S, "a read"):
+                    await self._sweep(connection)
             if self._anybody and anybody_round.due(clock()):
                 self._anybody = False
                 self.hub.mark_all()
@@ -138,14 +138,6 @@ class Relay:
                 await self._work.wait()
         except TimeoutError:
             return
-
-    @staticmethod
-    async def _limited(reading: Awaitable[T]) -> T:
-        try:
-            async with asyncio.timeout(READ_LIMIT_S):
-                return await reading
-        except TimeoutError:
-            raise DatabaseUnavailable(f"no answer to a read in {READ_LIMIT_S} s") from None
 
     async def _turn(self, connection: AsyncConnection[TupleRow]) -> None:
         """One read for all who are due, and the delivery of what it found."""
@@ -167,23 +159,21 @@ class Relay:
     async def _read(
         self, connection: AsyncConnection[TupleRow], due: Mapping[str, int]
     ) -> list[feed.Page]:
-        with self._metrics.read_seconds.time():
-            return await self._limited(feed.read(connection, due, CHANGES_PER_USER))
+        with (
+            self._metrics.read_seconds.time(),
+            limited(connection, READ_LIMIT_S, "a read"),
+        ):
+            return await feed.read(connection, due, CHANGES_PER_USER)
 
     async def _look_around(self, connection: AsyncConnection[TupleRow]) -> None:
-        """Which history and which tables there are, and whether their triggers are in place."""
+        """Which history and which tables there are."""
         self.hub.set_epoch(await feed.read_epoch(connection))
         with translated():
             tables = await (await connection.execute(queries["subscribable"])).fetchall()
-            wrong = await (await connection.execute(queries["unwatched"])).fetchall()
         for collation in catalog.foldable(tables) - self._letters.keys():
             self._letters[collation] = await _letters(connection, collation)
         self.hub.set_catalog(catalog.build(tables, self._letters))
-        problems = [str(row[0]) for row in wrong]
-        for problem in problems:
-            if problem not in self.problems:
-                log.error("the triggers are not as they must be", problem=problem)
-        self.problems = problems
+        self.problems = []
         self._metrics.users.set(self.hub.users)
 
     async def _sweep(self, connection: AsyncConnection[TupleRow]) -> None:

@@ -9,8 +9,7 @@ import sys
 from contextlib import AsyncExitStack
 
 from db.connect import connect
-from db.errors import DatabaseFailed, SonnetteError, translated
-from db.listener import Listener
+from db.errors import translated
 from db.queries import queries
 from poller import accounts
 from poller.accounts import Account
@@ -22,12 +21,7 @@ from poller.worker import AccountWorker
 from process import entry, http
 from process.settings import Settings, SettingsError
 from process.shutdown import stop_on_signals
-
-UNDEFINED = ("3F000", "42P01")  # no such schema, no such table
-
-
-class NotMigrated(SonnetteError):
-    """The database is there, and Sonnette is not in it."""
+from process.watch import Watch
 
 
 async def serve(settings: Settings) -> None:
@@ -43,31 +37,32 @@ async def serve_until(stop: asyncio.Event, settings: Settings) -> None:
     await _check(dsn)
     async with AsyncExitStack() as clients:
         workers = [await _worker(account, dsn, metrics, clients) for account in served]
-        listener = Listener(
+        watch = Watch(
+            "poller",
             dsn,
             ["sonnette_work"],
-            application_name="sonnette poller listener",
             on_ring=lambda _channel, _payload: _wake(workers),
             on_listening=lambda: _wake_soon(workers),
+            registry=metrics.registry,
         )
-        await _run(stop, settings, listener, workers, metrics)
+        await _run(stop, settings, watch, workers, metrics)
 
 
 async def _run(
     stop: asyncio.Event,
     settings: Settings,
-    listener: Listener,
+    watch: Watch,
     workers: list[AccountWorker],
     metrics: Metrics,
 ) -> None:
-    app = Health(listener, workers, metrics).app()
+    health = Health(watch, workers, metrics)
     async with asyncio.TaskGroup() as tasks:
-        listening = tasks.create_task(listener.run())
+        watching = tasks.create_task(watch.run(health.report))
         working = [tasks.create_task(worker.run(stop)) for worker in workers]
         setting = "SONNETTE_POLLER_LISTEN"
-        await http.serve(app, settings.poller_listen, setting=setting, stop=stop)
+        await http.serve(health.app(), settings.poller_listen, setting=setting, stop=stop)
         await asyncio.wait(working)
-        listening.cancel()
+        watching.cancel()
 
 
 async def _worker(
@@ -100,10 +95,6 @@ async def _check(dsn: str) -> None:
     try:
         with translated():
             await connection.execute(queries["work_next"], {"account": "", "busy": []})
-    except DatabaseFailed as error:
-        if error.sqlstate not in UNDEFINED:
-            raise
-        raise NotMigrated("the database has no Sonnette in it; run `sonnette migrate`") from None
     finally:
         await connection.close()
 

@@ -14,8 +14,8 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from db.backoff import Backoff
-from db.connect import connect
-from db.errors import DatabaseUnavailable, SonnetteError, translated
+from db.connect import connect, limited
+from db.errors import SonnetteError, translated
 from db.queries import queries
 from process.revocations import Revocations
 
@@ -70,13 +70,9 @@ class RevocationReader:
         self, connection: AsyncConnection[TupleRow], since: str
     ) -> tuple[Sequence[tuple[str, datetime]], str]:
         """What was revoked since, and from where the next read goes on."""
-        try:
-            async with asyncio.timeout(READ_LIMIT_S):
-                with translated():
-                    found = await connection.execute(queries["revocations_since"], {"since": since})
-                    rows = await found.fetchall()
-        except TimeoutError:
-            raise DatabaseUnavailable(f"no answer to a read in {READ_LIMIT_S} s") from None
+        with limited(connection, READ_LIMIT_S, "a read"), translated():
+            found = await connection.execute(queries["revocations_since"], {"since": since})
+            rows = await found.fetchall()
         return [(user, at) for user, at, _seen in rows if user is not None], rows[0][2]
 
     async def _rung_or_time(self) -> None:

@@ -8,11 +8,11 @@ import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from db.listener import Listener
 from process import entry, http
 from process.guard import REVOKED, Guard
 from process.settings import Settings, SettingsError
 from process.shutdown import stop_on_signals
+from process.watch import Watch
 from service import database, housekeeping
 from service.allowances import Allowances
 from service.answers import Resources
@@ -36,12 +36,13 @@ async def serve_until(stop: asyncio.Event, settings: Settings) -> None:
     dsn = _required(settings)
     metrics, doorbell = Metrics(), Doorbell()
     guard = Guard(settings, dsn, application_name=database.NAME)
-    listener = Listener(
+    watch = Watch(
+        "service",
         dsn,
         [FEEDS, WORK, REVOKED],
-        application_name=f"{database.NAME} listener",
         on_ring=_to(doorbell, guard),
         on_listening=doorbell.ring_everybody,
+        registry=metrics.registry,
     )
     async with database.opened(dsn) as db:
         await db.check()
@@ -62,11 +63,11 @@ async def serve_until(stop: asyncio.Event, settings: Settings) -> None:
             writes=Writes(db, _now),
             clock=_now,
         )
-        health = Health(db, listener, guard, parts.slots, metrics)
+        health = Health(db, watch, guard, parts.slots, metrics)
         app = application(parts, settings.jwt_secret, health.routes())
         async with asyncio.TaskGroup() as tasks:
             beside = [
-                listener.run(),
+                watch.run(health.report),
                 guard.run(),
                 housekeeping.keep_house(db, housekeeping.keep_of(settings), metrics),
                 _end_waits(stop, doorbell),

@@ -8,7 +8,7 @@ fact.
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 from uuid import UUID
 
@@ -16,9 +16,10 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
+from db import history
 from db.backoff import Backoff
 from db.connect import connect, conninfo
-from db.errors import DatabaseFailed, SonnetteError, TryAgain, translated
+from db.errors import NotMigrated, TryAgain, translated
 from db.queries import queries
 from service.limits import Turns
 
@@ -34,11 +35,6 @@ TRIES = 5
 # A user's writes meet at the user's wallet anyway; one whose wallet someone holds must not take
 # the connections of all others.
 WRITES_PER_USER = 2
-UNDEFINED = frozenset({"42P01", "3F000"})  # undefined table, undefined schema
-
-
-class NotMigrated(SonnetteError):
-    """The database has no Sonnette in it, or an older one."""
 
 
 class Database:
@@ -68,14 +64,7 @@ class Database:
 
     async def check(self) -> None:
         """SonnetteError unless the database answers and Sonnette is in it."""
-        try:
-            await self.read(_look)
-        except DatabaseFailed as error:
-            if error.sqlstate not in UNDEFINED:
-                raise
-            raise NotMigrated(
-                "the database has no Sonnette in it; run `sonnette migrate`"
-            ) from None
+        await self.read(_look)
 
     async def _tried(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         backoff = Backoff(0.01, 0.5)
@@ -112,6 +101,8 @@ async def opened(dsn: str) -> AsyncIterator[Database]:
 
 async def _configure(connection: Connection) -> None:
     await connection.execute(queries["service_session"])
+    with suppress(NotMigrated):  # the statements that follow say so themselves
+        await history.confirm(connection)  # no answer after a failover names the epoch before it
 
 
 async def _look(connection: Connection) -> None:

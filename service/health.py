@@ -1,7 +1,7 @@
 """/livez, /readyz and /metrics of the service.
 
-Ready means: the database answers, Sonnette is in it, the listener listens, and tokens can be
-verified.
+Ready means: the database answers, Sonnette is in it, the listener hears, and tokens can be
+verified. What an operator has to mend in the database is a warning: the service goes on selling.
 """
 
 import asyncio
@@ -13,8 +13,8 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
 from db.errors import SonnetteError
-from db.listener import Listener
 from process.guard import Guard
+from process.watch import Report, Watch
 from service.answers import answer
 from service.database import Database
 from service.limits import Slots
@@ -28,16 +28,17 @@ class Readiness(msgspec.Struct, frozen=True):
 
     ready: bool
     problems: Sequence[str]
+    warnings: Sequence[str]
 
 
 class Health:
-    """Asks the database, the listener and the guard."""
+    """Asks the database, the watch and the guard."""
 
     def __init__(
-        self, database: Database, listener: Listener, guard: Guard, slots: Slots, metrics: Metrics
+        self, database: Database, watch: Watch, guard: Guard, slots: Slots, metrics: Metrics
     ) -> None:
         self._database = database
-        self._listener = listener
+        self._watch = watch
         self._guard = guard
         self._slots = slots
         self._metrics = metrics
@@ -57,9 +58,14 @@ class Health:
             await self._database.check()
         except SonnetteError as error:
             problems.append(str(error))
-        if self._listener.problem is not None:
-            problems.append(f"not listening: {self._listener.problem}")
-        return [*problems, *self._guard.problems()]
+        return [*problems, *self._known_problems()]
+
+    def report(self) -> Report:
+        """What sonnette.processes shows of this service."""
+        return Report(self._known_problems(), {"waiting": self._slots.in_use})
+
+    def _known_problems(self) -> list[str]:
+        return [*self._watch.problems, *self._guard.problems()]
 
     async def _livez(self, _request: Request) -> Response:
         return PlainTextResponse("alive\n")
@@ -67,10 +73,11 @@ class Health:
     async def _readyz(self, _request: Request) -> Response:
         problems = await self.problems()
         self._metrics.ready.set(not problems)
-        return answer(Readiness(not problems, problems), status=503 if problems else 200)
+        warnings = [*self._watch.missing, *self._watch.warnings]
+        return answer(Readiness(not problems, problems, warnings), status=503 if problems else 200)
 
     async def _text(self, _request: Request) -> Response:
-        self._metrics.ready.set(self._listener.problem is None and not self._guard.problems())
+        self._metrics.ready.set(not self._known_problems())
         self._metrics.waiting.set(self._slots.in_use)
         self._metrics.tasks.set(len(asyncio.all_tasks()))
         return Response(self._metrics.text(), media_type=METRICS_TYPE)

@@ -25,6 +25,8 @@ class Proxy:
         self._passing = asyncio.Event()
         self._passing.set()
         self._open: set[StreamWriter] = set()
+        self._far: set[StreamWriter] = set()
+        self._refusing = False
         self.delay_s = 0.0
         self.accepted = 0
         self.port = 0
@@ -47,6 +49,11 @@ class Proxy:
         """Carry again what comes, and what has waited."""
         self._passing.set()
 
+    def say(self, data: bytes) -> None:
+        """Send this to the far side of every connection, as if its client had."""
+        for writer in self._far:
+            writer.write(data)
+
     def cut(self) -> None:
         """End every connection in order, as a proxy that restarts does."""
         for writer in list(self._open):
@@ -59,9 +66,21 @@ class Proxy:
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
             writer.transport.abort()
 
+    def refuse(self) -> None:
+        """End every connection, and each new one at once."""
+        self._refusing = True
+        self.cut()
+
+    def accept(self) -> None:
+        """Take connections again."""
+        self._refusing = False
+
     async def carry(self, reader: StreamReader, writer: StreamWriter) -> None:
         """One accepted connection, to its end."""
         self.accepted += 1
+        if self._refusing:
+            writer.transport.abort()
+            return
         try:
             far_reader, far_writer = await self._dial()
         except OSError:
@@ -69,12 +88,14 @@ class Proxy:
             return
         ends = {writer, far_writer}
         self._open |= ends
+        self._far.add(far_writer)
         try:
             async with asyncio.TaskGroup() as both_ways:
                 both_ways.create_task(self._pump(reader, far_writer))
                 both_ways.create_task(self._pump(far_reader, writer))
         finally:
             self._open -= ends
+            self._far.discard(far_writer)
             for end in ends:
                 end.close()
 

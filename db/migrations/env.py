@@ -14,7 +14,14 @@ from alembic import context
 
 from db.queries import queries
 
-REPEATABLES = ("triggers.sql", "activations.sql", "functions.sql", "retention.sql", "grants.sql")
+REPEATABLES = (
+    "triggers.sql",
+    "activations.sql",
+    "functions.sql",
+    "retention.sql",
+    "processes.sql",
+    "grants.sql",
+)
 
 
 def _file(name: str) -> bytes:

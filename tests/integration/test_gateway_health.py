@@ -31,7 +31,10 @@ async def metric(gateway: GatewayProcess, name: str) -> str:
 async def test_a_healthy_gateway(gateway: GatewayProcess, cargo_db: Connection) -> None:
     alive, ready = await get(gateway, "/livez"), await get(gateway, "/readyz?verbose=1")
     assert (alive.status_code, alive.text) == (200, "alive\n")
-    assert (ready.status_code, ready.json()) == (200, {"ready": True, "problems": []})
+    assert (ready.status_code, ready.json()) == (
+        200,
+        {"ready": True, "problems": [], "warnings": []},
+    )
     assert ready.headers["content-type"] == "application/json"
     async with wire(gateway) as alice:
         await alice.subscribe(token(ALICE), cargo())

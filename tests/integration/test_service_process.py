@@ -22,7 +22,11 @@ from tests.served import free_address
 async def test_it_says_that_it_lives_and_is_ready(service: RunningService) -> None:
     async with service.client() as client:
         assert (await client.get("/livez")).text == "alive\n"
-        assert (await client.get("/readyz")).json() == {"ready": True, "problems": []}
+        assert (await client.get("/readyz")).json() == {
+            "ready": True,
+            "problems": [],
+            "warnings": [],
+        }
 
 
 async def test_its_metrics_name_routes_and_no_user(

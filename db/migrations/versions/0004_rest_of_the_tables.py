@@ -59,8 +59,7 @@ def upgrade() -> None:
             stopped_at timestamptz,
             problems text[] not null default '{}',
             facts jsonb not null default '{}'
-        );
-        create index processes_seen on sonnette.processes (seen_at);
+        ) with (fillfactor = 50);
         comment on table sonnette.processes is 'Gateways, pollers and services with their heartbeat';
 
         create index requests_done on sonnette.requests (done_at) where done_at is not null;
@@ -82,7 +81,7 @@ def upgrade() -> None:
 
         drop function if exists sonnette.sms_arrived(uuid, text, text, text, timestamptz, text, text);
         drop function if exists sonnette.request_done(bigint, text);
-        delete from sonnette.repeatables where name in ('functions.sql', 'grants.sql', 'triggers.sql', 'activations.sql');
+        delete from sonnette.repeatables;
         """
     )
 

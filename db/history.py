@@ -1,0 +1,23 @@
+"""Which history a connection has before it: asked at every connect, by whoever reads or listens.
+
+A database that was promoted, restored from a dump or copied has another history than the one that
+its epoch was given for, and sonnette.this_history() gives it a new one, once.
+"""
+
+from uuid import UUID
+
+from psycopg import AsyncConnection
+from psycopg.rows import TupleRow
+
+from db.errors import translated
+from db.queries import queries
+
+
+async def confirm(connection: AsyncConnection[TupleRow]) -> UUID:
+    """The epoch of the history that this connection reads, a new one if that is another."""
+    with translated():
+        row = await (await connection.execute(queries["this_history"])).fetchone()
+    if row is None:
+        raise RuntimeError("sonnette.this_history() gave no row")
+    epoch: UUID = row[0]
+    return epoch
