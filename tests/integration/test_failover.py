@@ -1,0 +1,107 @@
+"""Both hosts in DATABASE_URL, the primary dies, the standby is promoted: each goes on by itself."""
+
+from pathlib import Path
+from uuid import UUID
+
+import httpx
+
+from db.connect import Standby
+from tests.db_helpers import ALICE, value
+from tests.facts import eventually
+from tests.fixtures.service import running_service
+from tests.gateway_process import gateway_process, token
+from tests.integration.gateway_wire import cargo, wire
+from tests.polling import running, simulated
+from tests.standby import connected, pair
+from tests.watching import ears
+
+
+async def test_a_gateway_goes_on_with_the_standby_and_its_clients_are_told(
+    pg_bindir: Path, tmp_path: Path
+) -> None:
+    async with pair(pg_bindir) as both:
+        dsn, log = both.dsn("sonnette_gateway"), tmp_path / "gateway.log"
+        async with gateway_process(dsn, log) as gateway, wire(gateway) as alice:
+            before = await alice.subscribe(token(ALICE), cargo())
+            async with await connected(both.server) as db:
+                await db.execute("insert into cargo values (1, %s)", (ALICE,))
+            assert (await alice.change()).seq == 1
+            await both.replayed()
+            both.kill_primary()
+            await both.promote()
+            told = (await alice.frame())["payload"]
+            assert (told["extension"], told["message"]) == ("resync", "other history")
+            assert (told["feed_seq"], told["epoch"] != before["epoch"]) == (1, True)
+            async with await connected(both.standby) as db:
+                await db.execute("insert into cargo values (2, %s)", (ALICE,))
+            assert (await alice.change()).seq == 2
+
+            # What the old history gave out is not served from the new one.
+            await alice.join(token(ALICE), cargo(since=1, epoch=before["epoch"]))
+            frames = [(await alice.frame())["payload"] for _ in range(3)]
+            assert frames[2]["message"] == "other history"
+
+            async def ready() -> bool:
+                return not await gateway.problems()
+
+            await eventually(ready)
+            assert gateway.running
+
+
+async def test_while_only_the_standby_answers_that_is_named(pg_bindir: Path) -> None:
+    """And from its promotion on it is listened to, in one new history for all."""
+    async with pair(pg_bindir) as both:
+        dsn = both.dsn("sonnette_gateway")
+        async with ears(dsn) as one, ears(dsn) as other, await connected(both.standby) as db:
+            await both.replayed()
+            both.kill_primary()
+            named = str(Standby())
+            await eventually(lambda: one.listener.problem == named, 15)
+            await eventually(lambda: other.lookout.problem == named, 15)
+            before = await value(db, "select id from sonnette.epoch")
+            assert one.listener.connects == 1
+            await both.promote()
+            for each in (one, other):
+                await each.hears(db, "a ring")
+            after = await value(db, "select id from sonnette.epoch")
+            assert after != before
+            assert [each.marks for each in (one, other)] == [2, 2]
+
+
+async def test_the_service_sells_and_the_poller_brings_codes_after_a_failover(
+    pg_bindir: Path,
+) -> None:
+    async with (
+        pair(pg_bindir) as both,
+        simulated(both) as (world, settings),
+        running(settings),
+        running_service(both) as service,
+    ):
+        user = await world.user()
+        bought = await world.bought_and_received(user)
+        await both.replayed()
+        both.kill_primary()
+        await both.promote()
+        async with service.user(user) as client:
+            await eventually(lambda: _ready(client), 20)
+            me = (await client.get("/v1/me")).json()
+            assert (await client.get(f"/v1/activations/{bought}")).json()["status"] == "received"
+
+            async def sold() -> str:
+                asked = {"service_code": "wa", "country_code": "6"}
+                answer = await client.post("/v1/activations", json=asked)
+                return str(answer.json()["id"]) if answer.status_code in (201, 202) else ""
+
+            again = UUID(await eventually(sold, 20))
+            async with await connected(both.standby) as db:
+
+                async def received() -> bool:
+                    status = "select status from activations where id = %s"
+                    return bool(await value(db, status, again) == "received")
+
+                await eventually(received, 20)
+            assert (await client.get("/v1/me")).json()["epoch"] == me["epoch"]
+
+
+async def _ready(client: httpx.AsyncClient) -> bool:
+    return (await client.get("/readyz")).status_code == httpx.codes.OK
