@@ -251,6 +251,12 @@ select id, user_id, provider, order_id, service_code, country_code, operator, ph
        created_at, updated_at
 from public.activations where id = %(activation_id)s and user_id = %(user_id)s
 
+-- name: activation_named
+select id from public.activations
+where user_id = %(user_id)s and (id::text = lower(%(name)s) or order_id = %(name)s)
+order by id::text = lower(%(name)s) desc, created_at desc
+limit 1
+
 -- name: activations_page
 -- Newest first; rows made in the same instant by their id.
 select id, user_id, provider, order_id, service_code, country_code, operator, phone, status, sms_code, sms_text,

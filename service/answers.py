@@ -30,6 +30,7 @@ log = structlog.get_logger(__name__)
 T = TypeVar("T", bound=msgspec.Struct)
 Endpoint = Callable[[Request], Awaitable[Response]]
 
+FUNCTIONS = "/functions/v1/"
 MAX_BODY_BYTES = 65_536
 LINGER_BYTES = 1_048_576
 LINGER_S = 1.0
@@ -54,11 +55,19 @@ def request_id_of(scope: Scope) -> str | None:
     return None if found is None else str(found)
 
 
-def problem_answer(problem: Problem, request_id: str | None) -> Response:
+def problem_answer(problem: Problem, scope: Scope) -> Response:
     """The refusal as `application/problem+json`, naming the request."""
     kind = _LastWord if problem.code == "body_too_large" else Response
     headers = {**NEVER_STORED, **problem.headers}
-    return kind(problem.body(request_id), problem.status.value, headers, "application/problem+json")
+    body = problem.body(request_id_of(scope), _for_functions(problem, scope))
+    return kind(body, problem.status.value, headers, "application/problem+json")
+
+
+def _for_functions(problem: Problem, scope: Scope) -> Mapping[str, object]:
+    """What callers of functions read of a refusal."""
+    if not str(scope.get("path", "")).startswith(FUNCTIONS):
+        return {}
+    return {"success": False, "error": str(problem)}
 
 
 async def read(request: Request, kind: type[T]) -> T:
@@ -176,7 +185,7 @@ def failure_answer(request: Request, error: Exception) -> Response:
     else:
         log.error("a request failed by a mistake of ours", exc_info=error)
         refusal = internal()
-    return problem_answer(refusal, request_id_of(request.scope))
+    return problem_answer(refusal, request.scope)
 
 
 def _declared_length(request: Request) -> int:

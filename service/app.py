@@ -19,18 +19,21 @@ from starlette.types import ASGIApp
 from service import headers
 from service.account import Accounts
 from service.activations import Activations
-from service.answers import failure_answer, problem_answer, request_id_of
+from service.answers import failure_answer, problem_answer
 from service.changes import ChangesFeed
 from service.description import Description
 from service.events import Events
 from service.front import AddressLimit, RequestIds
+from service.functions import Functions
 from service.page import Page
 from service.parts import Parts
 from service.problems import Problem, internal
 from service.reader import Reader
+from service.recovery import Recoveries
 from service.renewal import Renewal
 from service.requests import Requests
 
+SUPABASE_HEADERS = ("apikey", "X-Client-Info")  # what supabase-js sends with every call
 ALLOWED_HEADERS = (
     "Authorization",
     "Content-Type",
@@ -38,6 +41,7 @@ ALLOWED_HEADERS = (
     headers.LAST_EVENT_ID,
     headers.PREFER,
     headers.REQUEST_ID,
+    *SUPABASE_HEADERS,
 )
 EXPOSED_HEADERS = (
     headers.FEED_SEQ,
@@ -56,6 +60,8 @@ def application(parts: Parts, secret: str | None, health: Sequence[Route] = ()) 
         *Accounts(parts).routes(),
         *Activations(parts).routes(),
         *Requests(parts).routes(),
+        *Recoveries(parts).routes(),
+        *Functions(parts).routes(),
         *ChangesFeed(parts, reader).routes(),
         *Events(parts, reader).routes(),
         *(Renewal(parts, secret).routes() if parts.settings.demo and secret else []),
@@ -103,14 +109,13 @@ class CrossOrigin(CORSMiddleware):
         if answer.status_code == HTTPStatus.OK:
             return answer
         refused = Problem("cross_origin_refused", bytes(answer.body).decode())
-        return problem_answer(refused, None)
+        return problem_answer(refused, {})
 
 
 async def _no_route(request: Request, error: Exception) -> Response:
     """Starlette's own refusals: no such path, not with this method."""
     status = error.status_code if isinstance(error, HTTPException) else 500
     allow = (error.headers or {}) if isinstance(error, HTTPException) else {}
-    request_id = request_id_of(request.scope)
     match status:
         case 404:
             refused = Problem("not_found", "there is no such resource")
@@ -119,4 +124,4 @@ async def _no_route(request: Request, error: Exception) -> Response:
             refused = Problem("method_not_allowed", sentence, headers=allow)
         case _:
             refused = internal()
-    return problem_answer(refused, request_id)
+    return problem_answer(refused, request.scope)

@@ -13,7 +13,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.allowances import Allowances
-from service.answers import problem_answer, request_id_of
+from service.answers import problem_answer
 from service.headers import REQUEST_ID
 from service.problems import Problem
 
@@ -62,7 +62,7 @@ class AddressLimit:
             try:
                 self._allowances.spend_address(scope["client"][0], time.monotonic())
             except Problem as problem:
-                answer = problem_answer(problem, request_id_of(scope))
+                answer = problem_answer(problem, scope)
                 await answer(scope, receive, send)
                 return
         await self._app(scope, receive, send)

@@ -58,11 +58,13 @@ class Operation:
         ]
 
 
-def _asked(described: Mapping[int, str]) -> Mapping[int, Answer]:
+def _asked(
+    described: Mapping[int, str], payload: type[msgspec.Struct] = payloads.Activation
+) -> Mapping[int, Answer]:
     """The answers to a write: the activation, where it is, and the feed's number."""
     told = (headers.FEED_SEQ, headers.LOCATION, headers.REPLAYED)
     return MappingProxyType(
-        {status: Answer(text, payloads.Activation, told) for status, text in described.items()}
+        {status: Answer(text, payload, told) for status, text in described.items()}
     )
 
 
@@ -119,6 +121,31 @@ ANOTHER = Operation(
     "POST", f"{ACTIVATION}/another", "another", "Wait for one more SMS on the number",
     _asked({200: "The provider waits for it", 202: "The provider is asked"}),
     refusals=("state_forbids", "another_refused"), body=payloads.Nothing, headers=_WAITING,
+)  # fmt: skip
+RECOVER = Operation(
+    "POST", f"{ACTIVATION}/recover", "recover",
+    "Read again everything that the provider still knows of the number",
+    _asked(
+        {200: "What was found", 202: "The provider has not answered yet"}, payloads.Recovered
+    ),
+    refusals=("state_forbids", "provider_error"), body=payloads.Nothing, headers=_WAITING,
+)  # fmt: skip
+CHECK_STATUS = Operation(
+    "POST", "/functions/v1/check-sms-activate-status", "checkSmsActivateStatus",
+    "The check, by the name that supabase.functions.invoke uses",
+    _asked(
+        {200: "What is known", 202: "The provider has not answered yet"}, payloads.FunctionAnswer
+    ),
+    refusals=("unknown_activation", "invalid_value"), body=payloads.CheckStatus, headers=_WAITING,
+)  # fmt: skip
+UPDATE_SMS = Operation(
+    "POST", "/functions/v1/update-activation-sms", "updateActivationSms",
+    "The recovery, by the name that supabase.functions.invoke uses",
+    _asked(
+        {200: "What is known", 202: "The provider has not answered yet"}, payloads.FunctionAnswer
+    ),
+    refusals=("unknown_activation", "state_forbids", "provider_error", "invalid_value"),
+    body=payloads.UpdateSms, headers=_WAITING,
 )  # fmt: skip
 CHANGES = Operation(
     "GET", "/v1/changes", "changes", "The user's feed after a cursor; waits for news if asked",

@@ -12,7 +12,7 @@ from service.headers import FEED_SEQ, LOCATION
 from service.payloads import Activation
 from service.problems import Problem, retry_after
 
-REFUSED = "refused"
+REFUSED, UNANSWERED = "refused", "unanswered"
 PURCHASE_FAILURES = ("no_numbers", "price_changed")
 
 
@@ -120,6 +120,22 @@ def of_another(seen: Seen) -> int:
     why = "the number is over" if seen.over else seen.activation.failure or "no reason given"
     sentence = f"the provider does not wait for another SMS: {why}"
     raise Problem("another_refused", sentence, members, headers(seen))
+
+
+def recovery_settled(seen: Seen) -> bool:
+    """Whether the provider was asked; it can be whatever the activation is."""
+    return seen.done
+
+
+def of_recovery(seen: Seen) -> int:
+    """200 with what was found, 202 while the provider is asked; 409 where it did not answer."""
+    if not seen.done:
+        return 202
+    if seen.outcome != UNANSWERED:
+        return 200
+    members = {"activation_id": seen.activation.id, "activation_status": seen.activation.status}
+    sentence = "the provider does not answer now; ask again later"
+    raise Problem("provider_error", sentence, members, headers(seen))
 
 
 def _reason(seen: Seen) -> str:

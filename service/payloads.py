@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -121,6 +121,52 @@ class ActivationWithMessages(Activation, frozen=True, kw_only=True):
     """GET /v1/activations/{id}: the row and every SMS of it, oldest first."""
 
     messages: Sequence[Message]
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """What a recovery found. `late_messages` came after the money went back and are not shown.
+
+    `number`: what the provider says of the number itself.
+    """
+
+    new_messages: int
+    completed_texts: int
+    late_messages: int
+    number: Literal["alive", "over", "unknown"]
+
+
+class Recovered(ActivationWithMessages, frozen=True, kw_only=True):
+    """POST /v1/activations/{id}/recover; `found` is null while the provider has not answered."""
+
+    found: Found | None
+
+
+class FunctionData(msgspec.Struct, frozen=True, kw_only=True):
+    """What the functions tell of an activation."""
+
+    status: Status
+    sms_code: str | None
+    sms_text: str | None
+    charged: bool
+
+
+class FunctionAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """POST /functions/v1/..., as `supabase.functions.invoke` hands it to its caller."""
+
+    success: Annotated[bool, Meta(extra_json_schema={"const": True})]
+    data: FunctionData
+
+
+class CheckStatus(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """POST /functions/v1/check-sms-activate-status."""
+
+    activation_id: Word
+
+
+class UpdateSms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """POST /functions/v1/update-activation-sms: our id, or the provider's number for the order."""
+
+    order_id: Word | int
 
 
 class Activations(msgspec.Struct, frozen=True, kw_only=True):

@@ -81,7 +81,9 @@ class Problem(Exception):
         """Whether it says nothing of what was asked, and the same request may yet succeed."""
         return self.status >= 500 or self.status == HTTPStatus.TOO_MANY_REQUESTS
 
-    def body(self, request_id: str | None = None) -> bytes:
+    def body(
+        self, request_id: str | None = None, further: Mapping[str, object] | None = None
+    ) -> bytes:
         """The JSON of an `application/problem+json` answer."""
         standard: dict[str, object] = {
             "type": f"urn:sonnette:problem:{self.code}",
@@ -92,7 +94,7 @@ class Problem(Exception):
         }
         if request_id is not None:
             standard["request_id"] = request_id
-        return msgspec.json.encode({**standard, **self.members, **standard})
+        return msgspec.json.encode({**standard, **self.members, **(further or {}), **standard})
 
 
 def retry_after(seconds: float = RETRY_AFTER_S) -> dict[str, str]:

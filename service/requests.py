@@ -45,14 +45,10 @@ class Requests:
         user_id, activation_id, body = await self._demanded(request)
 
         async def ask(connection: Connection) -> Asked:
-            recent = await rows.answered_check(
-                connection, user_id, activation_id, CHECK_AGAIN_AFTER_S
-            )
-            request_id = recent or await rows.ask(connection, user_id, activation_id, "check")
-            return Asked(user_id, activation_id, request_id)
+            return await ask_to_check(connection, user_id, activation_id)
 
         async def tell(asked: Asked) -> Response:
-            found = await self._settled(request, asked, outcomes.check_settled)
+            found = await settled(self._parts, request, asked, outcomes.check_settled)
             return _answer(found, outcomes.of_check(found))
 
         write = Write(user_id, _route(activation_id, "check"), body, ask, tell)
@@ -65,7 +61,7 @@ class Requests:
             return await _ask_to_cancel(connection, user_id, activation_id)
 
         async def tell(asked: Asked) -> Response:
-            found = await self._settled(request, asked, outcomes.cancel_settled)
+            found = await settled(self._parts, request, asked, outcomes.cancel_settled)
             return _answer(found, outcomes.of_cancel(found, self._parts.clock()))
 
         write = Write(user_id, _route(activation_id, "cancel"), body, ask, tell)
@@ -92,7 +88,7 @@ class Requests:
             return Asked(user_id, activation_id, request_id)
 
         async def tell(asked: Asked) -> Response:
-            found = await self._settled(request, asked, is_settled)
+            found = await settled(self._parts, request, asked, is_settled)
             return _answer(found, status_of(found))
 
         write = Write(user_id, _route(activation_id, kind), body, ask, tell)
@@ -103,19 +99,27 @@ class Requests:
         body = await read(request, Nothing)
         return user_id, named(request), body
 
-    async def _settled(
-        self, request: Request, asked: Asked, is_settled: Callable[[Seen], bool]
-    ) -> Seen:
-        async def look() -> Seen:
-            return await seen(self._parts, asked.user_id, asked.activation_id, asked.request_id)
 
-        names = [waiting.activation(asked.activation_id)]
-        if asked.request_id is not None:
-            names.append(waiting.request(asked.request_id))
-        limit_s = wait_s(request.headers.getlist("prefer"))
-        return await self._parts.settled_write(
-            request, asked.user_id, names, look, is_settled, limit_s
-        )
+async def settled(
+    parts: Parts, request: Request, asked: Asked, is_settled: Callable[[Seen], bool]
+) -> Seen:
+    """The activation once that is so, or as it is when the caller's wait is over."""
+
+    async def look() -> Seen:
+        return await seen(parts, asked.user_id, asked.activation_id, asked.request_id)
+
+    names = [waiting.activation(asked.activation_id)]
+    if asked.request_id is not None:
+        names.append(waiting.request(asked.request_id))
+    limit_s = wait_s(request.headers.getlist("prefer"))
+    return await parts.settled_write(request, asked.user_id, names, look, is_settled, limit_s)
+
+
+async def ask_to_check(connection: Connection, user_id: UUID, activation_id: UUID) -> Asked:
+    """Ask the poller, unless it has answered just now; DatabaseRefused as sonnette.ask() says."""
+    recent = await rows.answered_check(connection, user_id, activation_id, CHECK_AGAIN_AFTER_S)
+    request_id = recent or await rows.ask(connection, user_id, activation_id, "check")
+    return Asked(user_id, activation_id, request_id)
 
 
 async def _ask_to_cancel(connection: Connection, user_id: UUID, activation_id: UUID) -> Asked:

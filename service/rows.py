@@ -119,6 +119,13 @@ async def activation(
     return found[0] if found else None
 
 
+async def activation_named(connection: Connection, user_id: UUID, name: str) -> UUID | None:
+    """The user's activation of that id, or of that order at its provider, the newest."""
+    parameters = {"user_id": user_id, "name": name}
+    row = await (await connection.execute(queries["activation_named"], parameters)).fetchone()
+    return row[0] if row else None
+
+
 async def activations(
     connection: Connection,
     user_id: UUID,

@@ -19,7 +19,7 @@ from starlette.responses import Response
 
 from db.errors import DatabaseRefused, SonnetteError, TryAgain, translated
 from service import keys
-from service.answers import problem_answer, request_id_of
+from service.answers import problem_answer
 from service.database import Connection, Database
 from service.headers import IDEMPOTENCY_KEY, REPLAYED, RETRY_AFTER
 from service.keys import Claim, Found
@@ -103,7 +103,7 @@ class Writes:
             problem = from_database(refused, self._clock())
             if RETRY_AFTER in problem.headers:
                 raise problem from None  # it invites the same request again, so nothing is kept
-            answer = _answer(problem_answer(problem, request_id_of(request.scope)))
+            answer = _answer(problem_answer(problem, request.scope))
             await keys.keep(connection, claim, answer)
             return _Begun(answer)
         await keys.note_asked(connection, claim, asked.activation_id, asked.request_id)
@@ -118,7 +118,7 @@ class Writes:
             if problem.passing:
                 await self._release(claim)
                 raise
-            response = problem_answer(problem, request_id_of(request.scope))
+            response = problem_answer(problem, request.scope)
         except Exception:
             await self._release(claim)
             raise

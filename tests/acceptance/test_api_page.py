@@ -149,11 +149,14 @@ def test_there_are_examples_of_every_call() -> None:
         "/cancel",
         "/finish",
         "/another",
+        "/recover",
+        "/functions/v1/check-sms-activate-status",
+        "/functions/v1/update-activation-sms",
     ):
         assert call in commands
     for call in ("/v1/changes", "/v1/events", "/v1/token", "/readyz", "/openapi.json"):
         assert call in commands
-    assert len(of_all) == 24
+    assert len(of_all) == 28
 
 
 def assert_answer_like(printed: str, told: str) -> None:
