@@ -1,21 +1,31 @@
 """One joined channel: its bindings, and the frames that go out on it.
 
-Pure: `send` hands text to whoever owns the socket. Nothing is sent on a channel before its join is
-answered, because clients drop what comes earlier.
+Pure: its outlet hands text to whoever owns the socket. Nothing is sent on a channel before its join
+is answered, because clients drop what comes earlier.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Protocol
 
 import msgspec
 
 from gateway.filters import Filter
 from gateway.protocol import Message, Payload, Ref, Serializer
 
-Send = Callable[[str], None]
-
 TOPIC_PREFIX = "realtime:"
+
+
+class Outlet(Protocol):
+    """Where a client's frames go out."""
+
+    @property
+    def full(self) -> bool:
+        """The client has much to read: changes wait in the log until it has."""
+
+    def send(self, frame: str) -> None:
+        """Write a frame, now."""
 
 
 @dataclass(slots=True, eq=False)
@@ -27,6 +37,7 @@ class Binding:
     `asked_epoch`: the history that a cursor given at join belongs to.
     `columns`: what it selects of each row; None: all.
     `after_read`: how many reads had begun when it was added; only a later one can serve it.
+    `halted`: it was passed over because its client has much to read.
     """
 
     id: int
@@ -42,6 +53,7 @@ class Binding:
     sent: int = 0
     after_read: int = 0
     admitted: bool = False
+    halted: bool = False
 
     def takes(self, schema: str, table: str, op: str) -> bool:
         """True where the binding is about such changes at all; its filter has still to agree."""
@@ -60,10 +72,10 @@ class Channel:
     __slots__ = (
         "_echo",
         "_join_ref",
+        "_outlet",
         "_prefix",
         "_ref",
         "_resyncs",
-        "_send",
         "_serializer",
         "asked_at",
         "bindings",
@@ -78,11 +90,11 @@ class Channel:
     def __init__(
         self,
         serializer: Serializer,
-        send: Send,
+        outlet: Outlet,
         join: Message,
     ) -> None:
         self._serializer = serializer
-        self._send = send
+        self._outlet = outlet
         self._prefix = serializer.changes_prefix(join.topic)
         self._echo: list[msgspec.Raw] = []
         self._resyncs: list[tuple[str, int, str]] = []
@@ -97,6 +109,11 @@ class Channel:
         self.bindings: list[Binding] = []
         self.joined = False
         self.open = True
+
+    @property
+    def full(self) -> bool:
+        """Its client has much to read: changes wait in the log until it has."""
+        return self._outlet.full
 
     def bind(self, binding: Binding, echo: str) -> None:
         """Add a binding; the join's answer gives the client's own object back, with its id."""
@@ -124,7 +141,9 @@ class Channel:
     def changes(self, ids: Sequence[int], data: str) -> None:
         """Send one change; `data` is JSON text."""
         numbers = ",".join(map(str, ids))
-        self._send(f'{self._prefix}{{"ids":[{numbers}],"data":{data}}}{self._serializer.end}')
+        self._outlet.send(
+            f'{self._prefix}{{"ids":[{numbers}],"data":{data}}}{self._serializer.end}'
+        )
 
     def reply(self, ref: Ref, status: str, response: Payload) -> None:
         """Answer a message of the client."""
@@ -160,4 +179,4 @@ class Channel:
         self._push(self._join_ref, None, "system", payload)
 
     def _push(self, join_ref: Ref, ref: Ref, event: str, payload: Payload) -> None:
-        self._send(self._serializer.encode(join_ref, ref, self.topic, event, payload))
+        self._outlet.send(self._serializer.encode(join_ref, ref, self.topic, event, payload))

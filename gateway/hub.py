@@ -2,7 +2,8 @@
 
 Pure: the relay (gateway/relay.py) takes the due users, reads their feeds in one statement, and
 gives each page to `deliver`. A ring, a join, a reconnect and the sweep only mark users as due. Each
-binding has a position of its own; a change goes to the bindings that are behind it, in order.
+binding has a position of its own and gets the change that follows it, in order. The log is the only
+queue: who has much to read already is passed over, and goes on from its position when it has read.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -25,6 +26,7 @@ class Hub:
         self._on_due = on_due
         self._feeds: dict[str, list[Binding]] = {}
         self._due: dict[str, None] = {}  # in the order in which they became due
+        self._replayed: set[str] = set()  # of these the last read was for those who lag
         self._reads = 0
         self._epoch: UUID | None = None
         self.catalog: Catalog | None = None
@@ -48,6 +50,7 @@ class Hub:
             if not bindings:
                 self._feeds.pop(binding.user, None)
                 self._due.pop(binding.user, None)
+                self._replayed.discard(binding.user)
 
     @property
     def users(self) -> int:
@@ -55,12 +58,14 @@ class Hub:
         return len(self._feeds)
 
     def positions(self) -> dict[str, int]:
-        """The lowest position of each user who is not due: what the sweep compares."""
-        return {
-            user: self._after(bindings)
-            for user, bindings in self._feeds.items()
-            if user not in self._due and all(one.position is not None for one in bindings)
-        }
+        """The position of each user who is served and not due: what the sweep compares."""
+        known: dict[str, int] = {}
+        for user, bindings in self._feeds.items():
+            places = [one.position for one in bindings if not one.halted]
+            reached = [place for place in places if place is not None]
+            if user not in self._due and len(reached) == len(bindings):
+                known[user] = min(reached)
+        return known
 
     # --- who is due
 
@@ -97,7 +102,9 @@ class Hub:
         while self._due and len(taken) < most:
             user = next(iter(self._due))
             del self._due[user]
-            taken[user] = self._after(self._feeds[user])
+            after = self._after(user)
+            if after is not None:
+                taken[user] = after
         return taken
 
     def put_back(self, users: Iterable[str]) -> None:
@@ -105,6 +112,13 @@ class Hub:
         for user in users:
             if user in self._feeds:
                 self.mark(user)
+
+    def resume(self, channel: Channel) -> None:
+        """The channel's client has read: what was held back for it is read again."""
+        for binding in channel.bindings:
+            if binding.halted and binding.user in self._feeds:
+                binding.halted = False
+                self.mark(binding.user)
 
     def refuse_waiting(self, reason: str) -> None:
         """Nothing can be read: say so to those who wait for their join's answer."""
@@ -157,13 +171,17 @@ class Hub:
             return
         # Who joined during the read waits for the next one: this page may be older than a cursor
         # that another process gave out, and would call it lost.
-        served = [one for one in bindings if one.after_read < self._reads]
+        served = [
+            one
+            for one in bindings
+            if one.after_read < self._reads and (one.position is None or one.position >= page.after)
+        ]
         self._admit(served, page, wire_epoch(self._epoch, page.user))
         ready = [one for one in served if one.channel.joined]
         for change in page.changes:
             yield from self._fan_out(ready, ChangeFrame(change, self.catalog))
         bindings = self._feeds.get(page.user, [])
-        if bindings and (not page.complete or len(ready) < len(bindings)):
+        if any(_behind(one, page.last_seq) for one in bindings):
             self.mark(page.user)
 
     def _fan_out(self, bindings: list[Binding], frame: ChangeFrame) -> Iterator[None]:
@@ -172,7 +190,7 @@ class Hub:
         groups: dict[tuple[Channel, int, frozenset[str] | None], list[int]] = {}
         looked_at = 0
         for binding in bindings:
-            if binding.position is None or binding.position >= change.seq:
+            if binding.position != change.seq - 1 or _halted(binding):
                 continue
             binding.position = change.seq
             if not binding.takes(change.schema, change.table, change.op):
@@ -212,10 +230,35 @@ class Hub:
         for channel, reason in lost.items():
             channel.resync(reason, page.last_seq, epoch)
 
-    @staticmethod
-    def _after(bindings: list[Binding]) -> int:
-        """From where the user's feed is read; a binding that begins now needs no history."""
-        return min((b.position for b in bindings if b.position is not None), default=LIVE_ONLY)
+    def _after(self, user: str) -> int | None:
+        """From where the user's feed is read next; None: nobody can take anything of it.
+
+        A binding that begins now needs no history. Where some lag behind others they have turns: a
+        long replay to one of the user's sockets is no delay for the rest.
+        """
+        waiting = [one for one in self._feeds[user] if not (one.admitted and _halted(one))]
+        positions = [one.position for one in waiting if one.position is not None]
+        if not positions:
+            return LIVE_ONLY if waiting else None
+        lowest, highest = min(positions), max(positions)
+        if lowest < highest and user not in self._replayed:
+            self._replayed.add(user)
+            return lowest
+        self._replayed.discard(user)
+        return highest
+
+
+def _halted(binding: Binding) -> bool:
+    """Whether its client has too much to read to be given more."""
+    binding.halted = binding.channel.full
+    return binding.halted
+
+
+def _behind(binding: Binding, last_seq: int) -> bool:
+    """Whether the binding needs another read, and can take what it finds."""
+    if not binding.admitted or binding.position is None:
+        return True
+    return binding.position < last_seq and not _halted(binding)
 
 
 def _fits(binding: Binding, catalog: Catalog) -> bool:

@@ -33,6 +33,9 @@ class Metrics:
         self.full = self._counter(
             "handshakes_refused", "Handshakes refused because of a limit", ["limit"]
         )
+        self.buffered = self._gauge(
+            "buffered_bytes", "What clients have not read yet, all together"
+        )
         self.opening = self._gauge("opening", "Connections that have not asked for anything yet")
         self.cut = self._counter("sockets_cut", "Sockets closed by the gateway", ["reason"])
         self.read_seconds = Histogram(

@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 
 USERS_PER_READ = 500
 CHANGES_PER_USER = 100
+CHANGES_PER_READ = 5_000  # whoever has become due meanwhile waits for all of them
 READ_LIMIT_S = 5  # a client waits 10 s for the answer to its join
 FRAMES_PER_TURN = 200  # then the loop lets others run: joins, heartbeats, the listener
 
@@ -159,11 +160,12 @@ class Relay:
     async def _read(
         self, connection: AsyncConnection[TupleRow], due: Mapping[str, int]
     ) -> list[feed.Page]:
+        most = min(CHANGES_PER_USER, CHANGES_PER_READ // max(len(due), 1))
         with (
             self._metrics.read_seconds.time(),
             limited(connection, READ_LIMIT_S, "a read"),
         ):
-            return await feed.read(connection, due, CHANGES_PER_USER)
+            return await feed.read(connection, due, most)
 
     async def _look_around(self, connection: AsyncConnection[TupleRow]) -> None:
         """Which history and which tables there are."""

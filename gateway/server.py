@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
-from gateway.connection import Door
+from gateway.connection import Connection, Door
 from gateway.health import Health
 from gateway.hub import Hub
 from gateway.metrics import Metrics
@@ -28,7 +28,7 @@ from gateway.places import Most, Places
 from gateway.protocol import BadFrame, Serializer, serializer
 from gateway.returns import Returns, caller
 from gateway.session import Limits, Session
-from gateway.socket import Socket
+from gateway.socket import Socket, relieve
 from process.addresses import client_address, neighbourhood, networks
 from process.guard import Guard
 from process.ports import BACKLOG
@@ -49,6 +49,7 @@ FRAMES_BURST_S = 5  # a socket may send what it may in that time at once
 JOINS_BURST = 2  # for each channel: supabase-js' first joins are without a token, and refused
 SPARE_FILES = 64  # for the database, the log, and what the system opens
 RETRY_AFTER_S = "10"
+FULL_SHARE, DRAINED_SHARE = 4, 16  # of a buffer: changes wait from a quarter to a sixteenth
 
 
 class GatewayServer:
@@ -81,6 +82,7 @@ class GatewayServer:
 
     async def run(self, listening: socket.socket, stop: asyncio.Event) -> None:
         """Serve until `stop` is set; then accept no more, close with 1012, and return."""
+        most = self._settings.max_buffer_bytes
         server = await serve(
             self._handle,
             sock=listening,
@@ -93,6 +95,7 @@ class GatewayServer:
             max_size=self._settings.max_frame_bytes,
             server_header=None,
             logger=_websockets_log(),
+            write_limit=(most // FULL_SHARE, most // DRAINED_SHARE),
             create_connection=self._door.connect,  # type: ignore[arg-type]
         )
         async with asyncio.TaskGroup() as tasks:
@@ -152,7 +155,7 @@ class GatewayServer:
         client = Socket(connection, self._settings.max_buffer_bytes, self._metrics, clock())
         session = Session(
             chosen,
-            client.send,
+            client,
             self._hub,
             self._guard.verifier,
             self._limits,
@@ -160,6 +163,8 @@ class GatewayServer:
             _key(request),
             self._on_refused,
         )
+        if isinstance(connection, Connection):
+            connection.on_drained = session.drained
         who, opened_s = caller(address, _key(request)), clock()
         self._clients[connection] = client, session
         self._metrics.sockets.inc()
@@ -201,6 +206,8 @@ class GatewayServer:
         seen = 0
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
+            sockets = [client for client, _session in self._clients.values()]
+            self._metrics.buffered.set(relieve(sockets, self._settings.max_buffered_bytes))
             now_s = datetime.now(UTC).timestamp()
             before, seen = seen, self._guard.revocations.version
             for place, (client, session) in enumerate(list(self._clients.values())):

@@ -1,6 +1,6 @@
 """One socket's side of the protocol: what each frame of a client does.
 
-Pure: frames go out through `send`, subscriptions to the hub, time comes in as `now`. The skin
+Pure: frames go out through an outlet, subscriptions to the hub, time comes in as `now`. The skin
 (gateway/server.py) owns the socket, the timers and the closing.
 """
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from gateway.channel import TOPIC_PREFIX, Binding, Channel, Send
+from gateway.channel import TOPIC_PREFIX, Binding, Channel, Outlet
 from gateway.hub import Hub
 from gateway.joins import JoinRefused, Wanted, bindings_of, effort_of, token_of
 from gateway.places import Place
@@ -42,8 +42,8 @@ class Session:
         "_last_id",
         "_limits",
         "_on_refused",
+        "_outlet",
         "_place",
-        "_send",
         "_serializer",
         "_verifier",
         "channels",
@@ -52,7 +52,7 @@ class Session:
     def __init__(
         self,
         serializer: Serializer,
-        send: Send,
+        outlet: Outlet,
         hub: Hub,
         verifier: Verifier,
         limits: Limits,
@@ -61,7 +61,7 @@ class Session:
         on_refused: Callable[[str], None],
     ) -> None:
         self._serializer = serializer
-        self._send = send
+        self._outlet = outlet
         self._hub = hub
         self._verifier = verifier
         self._limits = limits
@@ -95,6 +95,11 @@ class Session:
                 self._reply(message, "error", {"reason": reason})
             case _:
                 pass  # as Phoenix: an event that nobody handles is no error
+
+    def drained(self) -> None:
+        """The client has read most of what there was: its channels go on."""
+        for channel in self.channels.values():
+            self._hub.resume(channel)
 
     def close(self) -> None:
         """The socket is gone: nothing is delivered to its channels any more."""
@@ -140,7 +145,7 @@ class Session:
     def _join(self, message: Message, now: datetime, came_at: datetime) -> None:
         # A second join replaces the first silently: PyPI realtime takes any phx_close as its own.
         self._drop(self.channels.get(message.topic))
-        channel = Channel(self._serializer, self._send, message)
+        channel = Channel(self._serializer, self._outlet, message)
         channel.asked_at = came_at.timestamp()
         try:
             self._check_rate(message, now)
@@ -245,7 +250,7 @@ class Session:
 
     def _reply(self, message: Message, status: str, response: dict[str, str]) -> None:
         payload = {"status": status, "response": response}
-        self._send(
+        self._outlet.send(
             self._serializer.encode(
                 message.join_ref, message.ref, message.topic, "phx_reply", payload
             )

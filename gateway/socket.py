@@ -1,16 +1,20 @@
 """One WebSocket as the gateway holds it: frames out without waiting, and an end to those who hang.
 
 Frames are written at once and never awaited, so that no client can slow another down. What a client
-does not read collects in its own bounded buffer; a full one, or one of which nothing is read for
-ten seconds, ends that socket. Its cursor lets it resume.
+does not read collects in its own bounded buffer. From a quarter of that on its changes wait in the
+log. A full buffer, or one of which nothing is read for ten seconds, ends the socket, with 1013 if
+its client reads at all. Its cursor lets it resume.
 """
 
 import asyncio
 import contextlib
+from collections.abc import Iterable
 
 import structlog
 from websockets.asyncio.server import ServerConnection, broadcast
 from websockets.exceptions import ConnectionClosed
+from websockets.frames import CloseCode
+from websockets.protocol import State
 
 from gateway.metrics import Metrics
 
@@ -19,13 +23,14 @@ log = structlog.get_logger(__name__)
 STUCK_LIMIT_S = 10
 PING_AFTER_S = 20
 SILENCE_LIMIT_S = 60
+GOODBYE_LIMIT_S = 5
 
 
 class Socket:
     """A client's connection. Times are of the loop's clock, in seconds."""
 
-    __slots__ = ("_connection", "_max_buffer_bytes", "_metrics", "_pinged_at", "_stuck_since",
-                 "_unread", "last_heard_at")  # fmt: skip
+    __slots__ = ("_connection", "_goodbye", "_max_buffer_bytes", "_metrics", "_pinged_at",
+                 "_stuck_since", "_unread", "last_heard_at")  # fmt: skip
 
     def __init__(
         self, connection: ServerConnection, max_buffer_bytes: int, metrics: Metrics, now_s: float
@@ -34,22 +39,33 @@ class Socket:
         self._max_buffer_bytes = max_buffer_bytes
         self._metrics = metrics
         self._pinged_at = now_s
+        self._goodbye: tuple[str, float] | None = None  # why 1013 was said, and until when it waits
         self._stuck_since: float | None = None
         self._unread = 0  # bytes in the buffer when it was last looked at
         self.last_heard_at = now_s
 
-    def send(self, frame: str) -> None:
-        """Write a frame; cut the socket if its buffer is full already.
+    @property
+    def full(self) -> bool:
+        """The client has much to read: changes wait in the log until it has."""
+        return self._connection.paused
 
-        One frame always fits, however large: or its client would be cut again at each resume.
+    @property
+    def unread_bytes(self) -> int:
+        """Bytes in the buffer."""
+        return self._connection.transport.get_write_buffer_size()
+
+    def send(self, frame: str) -> None:
+        """Write a frame; end the socket if its buffer is full already.
+
+        One frame always fits, however large: or its client would be ended again at each resume.
         """
-        if self._connection.transport.is_closing():
+        if self._connection.state is not State.OPEN:
             return
         if self._still_unread() > self._max_buffer_bytes:
-            self.cut("buffer full")
+            self.end("buffer full")
             return
         broadcast((self._connection,), frame)
-        self._unread = self._unread_bytes()
+        self._unread = self.unread_bytes
         self._metrics.frames_out.inc()
 
     def cut(self, reason: str) -> None:
@@ -57,18 +73,38 @@ class Socket:
         transport = self._connection.transport
         if transport.is_closing():
             return
-        self._metrics.cut.labels(reason=reason).inc()
-        log.info("socket cut", reason=reason, unread_bytes=self._unread_bytes())
+        if self._goodbye is None:
+            self._metrics.cut.labels(reason=reason).inc()
+        log.info("socket cut", reason=reason, unread_bytes=self.unread_bytes)
         transport.abort()
+
+    def end(self, reason: str) -> None:
+        """Say 1013, "try again later", behind what is unread; who does not read cannot be told."""
+        if self._goodbye is not None or self._stuck_since is not None:
+            self.cut(reason)
+        elif self._connection.state is State.OPEN:
+            now_s = self._connection.loop.time()
+            self._goodbye = reason, now_s + GOODBYE_LIMIT_S
+            self._note_end(reason)
+            self._connection.protocol.send_close(CloseCode.TRY_AGAIN_LATER, reason)
+            self._connection.send_data()
 
     async def close(self, code: int, reason: str) -> None:
         """Say why, and close; who does not answer is cut off by websockets' own limit."""
-        self._metrics.cut.labels(reason=reason).inc()
-        log.info("socket closed", reason=reason)
+        self._note_end(reason)
         await self._connection.close(code, reason)
+
+    def _note_end(self, reason: str) -> None:
+        self._metrics.cut.labels(reason=reason).inc()
+        log.info("socket closed", reason=reason, unread_bytes=self.unread_bytes)
 
     async def look(self, now_s: float) -> None:
         """The regular look: cut who hangs, ping who has been silent."""
+        if self._goodbye is not None:
+            reason, until_s = self._goodbye
+            if now_s >= until_s:
+                self.cut(reason)
+            return
         if self._still_unread() == 0:
             self._stuck_since = None
         elif self._stuck_since is None:
@@ -95,10 +131,21 @@ class Socket:
 
     def _still_unread(self) -> int:
         """Bytes in the buffer. Fewer than before: the client reads, if slowly, and is not stuck."""
-        before, self._unread = self._unread, self._unread_bytes()
+        before, self._unread = self._unread, self.unread_bytes
         if self._unread < before:
             self._stuck_since = None
         return self._unread
 
-    def _unread_bytes(self) -> int:
-        return self._connection.transport.get_write_buffer_size()
+
+def relieve(sockets: Iterable[Socket], most_bytes: int) -> int:
+    """Where all buffers together hold too much, those with the most unread go; the bytes before."""
+    unread = [(one.unread_bytes, one) for one in sockets]
+    before = total = sum(size for size, _one in unread)
+    if total <= most_bytes:
+        return before
+    for size, one in sorted(unread, key=lambda pair: -pair[0]):
+        if total <= most_bytes:
+            break
+        total -= size
+        one.end("memory")
+    return before

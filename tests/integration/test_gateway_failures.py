@@ -157,34 +157,6 @@ async def test_sigterm_waits_for_nobody_who_does_not_answer(gateway: GatewayProc
     silent.close()
 
 
-async def test_a_client_that_never_reads_is_cut_and_resumes_and_the_others_go_on(
-    database: Database, cargo_db: Connection, tmp_path: Path
-) -> None:
-    """60 MB, which no socket buffer of the system holds."""
-    dsn, log = database.dsn("sonnette_gateway"), tmp_path / "gateway.log"
-    async with (
-        gateway_process(dsn, log, SONNETTE_MAX_BUFFER_BYTES="100000") as gateway,
-        wire(gateway) as frozen,
-        follower(gateway, ALICE) as other,
-    ):
-        await frozen.subscribe(token(ALICE), cargo())
-        frozen.connection.transport.pause_reading()
-        for number in range(1, 61):
-            await cargo_db.execute(
-                "insert into cargo values (%s, %s, repeat('x', 1000000))", (number, ALICE)
-            )
-            # With so small a buffer the next frame would rightly cut whoever lags by one.
-            await caught_up(other, number)
-        await eventually(lambda: "socket cut" in gateway.logged())
-        assert '"reason": "buffer full"' in gateway.logged()
-        assert other.sockets == 1
-        frozen.connection.transport.resume_reading()
-        await frozen.connection.wait_closed()
-        async with wire(gateway) as back:
-            await back.subscribe(token(ALICE), cargo(since=58))
-            assert [(await back.change()).seq for _ in range(2)] == [59, 60]
-
-
 async def test_one_frame_over_the_whole_buffer_still_arrives(
     database: Database, cargo_db: Connection, tmp_path: Path
 ) -> None:

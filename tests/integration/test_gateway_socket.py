@@ -9,7 +9,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
 
 from gateway.metrics import Metrics
-from gateway.socket import Socket
+from gateway.socket import Socket, relieve
 from tests.facts import eventually
 
 FRAME = "x" * 50_000
@@ -100,18 +100,69 @@ async def test_who_reads_slowly_is_not_cut() -> None:
         assert one.is_cut()
 
 
-async def test_a_full_buffer_ends_the_socket_at_the_next_frame() -> None:
+def fill(one: Pair) -> None:
+    """Frames up to the limit; the next one is one too many."""
+    one.freeze()
+    while one.unread() <= MAX_BUFFER_BYTES:
+        one.socket.send(FRAME)
+
+
+async def test_a_full_buffer_ends_the_socket_with_1013_if_its_client_still_reads() -> None:
     async with pair() as one:
-        one.freeze()
-        while one.unread() <= MAX_BUFFER_BYTES:
-            one.socket.send(FRAME)
+        fill(one)
         assert not one.is_cut()
+        one.socket.send(FRAME)
+        unread = one.unread()
+        one.socket.send(FRAME)
+        assert one.unread() == unread, "nothing is written behind the goodbye"
+        one.client.transport.resume_reading()
+        await one.client.wait_closed()
+        assert (one.client.close_code, one.client.close_reason) == (1013, "buffer full")
+        assert one.cuts("buffer full") == 1
+
+
+async def test_who_does_not_take_the_goodbye_is_cut() -> None:
+    async with pair() as one:
+        fill(one)
+        one.socket.send(FRAME)
+        now_s = asyncio.get_running_loop().time()
+        await one.socket.look(now_s + 4)
+        assert not one.is_cut()
+        await one.socket.look(now_s + 6)
+        assert one.is_cut()
+        assert one.cuts("buffer full") == 1
+
+
+async def test_who_has_read_nothing_at_all_is_not_told_but_cut() -> None:
+    async with pair() as one:
+        fill(one)
+        await one.socket.look(0)
         one.socket.send(FRAME)
         assert one.is_cut()
         assert one.cuts("buffer full") == 1
-        unread = one.unread()
+
+
+async def test_a_socket_with_much_to_read_says_so_until_it_is_read() -> None:
+    async with pair() as one:
+        one.freeze()
         one.socket.send(FRAME)
-        assert one.unread() <= unread, "nothing is written to who was cut"
+        await eventually(lambda: one.socket.full)
+        one.client.transport.resume_reading()
+        await eventually(lambda: not one.socket.full)
+
+
+async def test_together_over_the_limit_those_with_the_most_unread_go() -> None:
+    async with pair() as idle, pair() as little, pair() as much:
+        little.freeze()
+        fill(much)
+        both = little.unread() + much.unread()
+        sockets = [idle.socket, little.socket, much.socket]
+        await much.socket.look(0)
+        assert relieve(sockets, both) == both
+        assert [one.is_cut() for one in (much, little, idle)] == [False, False, False]
+        assert relieve(sockets, both - 1) == both
+        assert [one.is_cut() for one in (much, little, idle)] == [True, False, False]
+        assert much.cuts("memory") == 1
 
 
 async def test_who_is_silent_is_pinged_and_the_answer_counts_as_life() -> None:

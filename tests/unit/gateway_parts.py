@@ -117,6 +117,25 @@ def hub_of(feeds: Feeds, *tables: catalog.Row) -> Hub:
     return hub
 
 
+class Sent(list[str]):
+    """What a client was sent. It is `full` when the test says so, or has `full_after` unread."""
+
+    full = False
+    full_after: int | None = None
+    _unread = 0
+
+    def send(self, frame: str) -> None:
+        """Keep it."""
+        self.append(frame)
+        self._unread += 1
+        if self.full_after is not None and self._unread >= self.full_after:
+            self.full = True
+
+    def read(self) -> None:
+        """The client has read it all, and may be sent more; it keeps what it has got."""
+        self._unread, self.full = 0, False
+
+
 class Client:
     """One socket's session, by default speaking serializer 2.0.0; frames come out as dicts."""
 
@@ -132,10 +151,10 @@ class Client:
         speaks = serializer(vsn)
         assert speaks is not None
         self.vsn = vsn
-        self.sent: list[str] = []
+        self.sent = Sent()
         self.refused: list[str] = []
         self.session = Session(
-            speaks, self.sent.append, hub, verifier or Verifier(SECRET), limits,
+            speaks, self.sent, hub, verifier or Verifier(SECRET), limits,
             place or places().enter(None), apikey, self.refused.append,
         )  # fmt: skip
         self._refs = 0

@@ -6,13 +6,13 @@ import pytest
 
 from gateway.channel import Binding, Channel
 from gateway.protocol import V1, V2, Message
-from tests.unit.gateway_parts import ALICE, TOPIC
+from tests.unit.gateway_parts import ALICE, TOPIC, Sent
 
 JOIN = Message("1", "2", TOPIC, "phx_join", {})
 
 
-def channel(sent: list[str], join: Message = JOIN, vsn: type[V1] | type[V2] = V2) -> Channel:
-    return Channel(vsn(), sent.append, join)
+def channel(sent: Sent, join: Message = JOIN, vsn: type[V1] | type[V2] = V2) -> Channel:
+    return Channel(vsn(), sent, join)
 
 
 def bind(one: Channel, number: int, echo: str = '{"event":"*"}') -> Binding:
@@ -22,7 +22,7 @@ def bind(one: Channel, number: int, echo: str = '{"event":"*"}') -> Binding:
 
 
 def test_the_join_is_answered_with_each_binding_and_its_id_then_comes_system() -> None:
-    sent: list[str] = []
+    sent = Sent()
     one = channel(sent)
     bind(one, 1, '{"event":"INSERT","mine":1}')
     bind(one, 2)
@@ -37,7 +37,7 @@ def test_the_join_is_answered_with_each_binding_and_its_id_then_comes_system() -
 
 
 def test_without_bindings_there_is_nothing_that_system_could_speak_of() -> None:
-    sent: list[str] = []
+    sent = Sent()
     channel(sent).confirm(None, None)
     assert sent == [
         '["1","2","realtime:sms","phx_reply",{"status":"ok","response":{"postgres_changes":[]}}]'
@@ -45,7 +45,7 @@ def test_without_bindings_there_is_nothing_that_system_could_speak_of() -> None:
 
 
 def test_serializer_1_has_no_join_ref_on_the_wire_and_takes_the_joins_ref_for_it() -> None:
-    sent: list[str] = []
+    sent = Sent()
     one = channel(sent, Message(None, "7", TOPIC, "phx_join", {}), V1)
     one.confirm(None, None)
     one.fail(4001, "Token has expired")
@@ -62,7 +62,7 @@ def test_serializer_1_has_no_join_ref_on_the_wire_and_takes_the_joins_ref_for_it
 
 
 def test_a_resync_waits_until_the_join_is_answered() -> None:
-    sent: list[str] = []
+    sent = Sent()
     one = channel(sent)
     bind(one, 1)
     one.resync("cursor too old", 41, "e1")
@@ -80,7 +80,7 @@ def test_a_resync_waits_until_the_join_is_answered() -> None:
 
 @pytest.mark.parametrize("vsn", [V1, V2])
 def test_changes_carry_the_ids_of_those_who_get_them(vsn: type[V1] | type[V2]) -> None:
-    sent: list[str] = []
+    sent = Sent()
     one = channel(sent, vsn=vsn)
     one.changes([1, 3], '{"type":"INSERT"}')
     frame = json.loads(sent[0])
@@ -89,7 +89,7 @@ def test_changes_carry_the_ids_of_those_who_get_them(vsn: type[V1] | type[V2]) -
 
 
 def test_leaving_is_confirmed_and_then_closed_under_the_joins_own_ref() -> None:
-    sent: list[str] = []
+    sent = Sent()
     one = channel(sent)
     one.leave("9")
     assert sent == [
@@ -100,7 +100,7 @@ def test_leaving_is_confirmed_and_then_closed_under_the_joins_own_ref() -> None:
 
 
 def test_a_refusal_names_the_reason_and_closes() -> None:
-    sent: list[str] = []
+    sent = Sent()
     one = channel(sent)
     one.refuse("Unauthorized: no")
     assert sent == [
@@ -123,5 +123,5 @@ def test_a_refusal_names_the_reason_and_closes() -> None:
     ],
 )
 def test_what_a_binding_is_about(event: str, schema: str, table: str, taken: bool) -> None:
-    one = Binding(1, channel([]), ALICE, event, schema, table, None, None, None)
+    one = Binding(1, channel(Sent()), ALICE, event, schema, table, None, None, None)
     assert one.takes("public", "activations", "INSERT") is taken

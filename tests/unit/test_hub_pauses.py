@@ -62,3 +62,20 @@ def page(hub: Hub, feeds: Feeds) -> Page:
     hub.mark(ALICE)
     [found] = feeds.read(hub.take_due(10))
     return found
+
+
+def test_who_was_full_and_reads_in_a_pause_gets_nothing_out_of_order(
+    hub: Hub, feeds: Feeds
+) -> None:
+    one, other = Client(hub), Client(hub)
+    joined(one, hub, feeds, *PATTERNS)
+    joined(other, hub, feeds, *PATTERNS)
+    feeds.add()
+    feeds.add()
+    one.sent.full = True
+    for _pause in hub.delivery(page(hub, feeds)):
+        one.sent.read()
+        one.session.drained()
+    turn(hub, feeds)
+    assert [seq for _, seq, _ in one.changes()] == [1, 2]
+    assert [seq for _, seq, _ in other.changes()] == [1, 2]

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.channel import TOPIC_PREFIX
+from gateway.hub import Hub
 from tests.unit.gateway_parts import ALICE, Client, Feeds, Frame, activations, hub_of, turn
 
 STATUSES = ("pending", "received")
@@ -63,23 +64,26 @@ changes = st.lists(
     channels=st.lists(st.lists(bindings, min_size=1, max_size=4), min_size=1, max_size=3),
     between=st.lists(changes, min_size=3, max_size=3),
     most=st.integers(1, 4),
+    full_after=st.integers(1, 3) | st.none(),
 )
 def test_each_binding_gets_just_its_own_with_its_own_feed_prev(
     before: list[tuple[str, str]],
     channels: list[list[Frame]],
     between: list[list[tuple[str, str]]],
     most: int,
+    full_after: int | None,
 ) -> None:
     feeds = Feeds()
     hub = hub_of(feeds)
     client = Client(hub)
+    client.sent.full_after = full_after
     for op, status in before:
         feeds.add(op=op, status=status)
     expected: dict[int, Expected] = {}
     for number, asked in enumerate(channels):
         now = len(feeds.rows[ALICE])
         client.join(*asked, topic=f"{TOPIC_PREFIX}{number}")
-        turn(hub, feeds, most)
+        served(client, hub, feeds, most)
         for one in asked:
             started = Expected(one, one.get("since", now))
             expected[len(expected) + 1] = started
@@ -89,8 +93,17 @@ def test_each_binding_gets_just_its_own_with_its_own_feed_prev(
             seq = feeds.add(op=op, status=status)
             for each in expected.values():
                 each.see(seq, op, status)
-        turn(hub, feeds, most)
+        served(client, hub, feeds, most)
     assert received(client, expected) == {number: one.got for number, one in expected.items()}
+
+
+def served(client: Client, hub: Hub, feeds: Feeds, most: int) -> None:
+    """All that there is, to a client that becomes full again and again, and reads each time."""
+    turn(hub, feeds, most)
+    while client.sent.full:
+        client.sent.read()
+        client.session.drained()
+        turn(hub, feeds, most)
 
 
 def status_of(row: str | None) -> str:
