@@ -4,8 +4,8 @@
 -- {needed, available}, SN404 unknown {what}, SN409 forbidden by the state, SN422 bad value {field}.
 
 -- buy(user, service, country, operator or null, most that may be paid or null) -> the activation,
--- `requested`, its price frozen. Picks the cheapest offer that is in stock.
--- SN404 no such offer; SN409 {code: no_numbers | price_changed}; SN402.
+-- `requested`, its price frozen. Picks the cheapest offer that is in stock at an account that will
+-- be asked within 5 s (the breaker). SN404 no such offer; SN409 {code: no_numbers | price_changed | provider_error}; SN402.
 create or replace function sonnette.buy(
     user_id uuid, service_code text, country_code text, operator text default null, max_price numeric default null
 ) returns public.activations
@@ -13,19 +13,27 @@ create or replace function sonnette.buy(
     set search_path = pg_catalog, sonnette, pg_temp
 as $$
 declare
-    offer sonnette.offers;
+    offer record;
     bought public.activations;
 begin
-    select * into offer from sonnette.offers o
+    select o.account, o.service_code, o.country_code, o.price, o.stock,
+           a.open_until > clock_timestamp() + interval '5 s' is true as out_of_order
+    into offer
+    from sonnette.offers o
+    join sonnette.accounts a on a.name = o.account
     where o.service_code = buy.service_code and o.country_code = buy.country_code
       and (buy.operator is null or o.operator = buy.operator)
-    order by o.stock = 0, o.price, o.account, o.operator limit 1;
+    order by o.stock = 0, out_of_order, o.price, o.account, o.operator limit 1;
     if not found then
         raise exception using errcode = 'SN404', message = 'no such offer: unknown service, country or operator',
             detail = json_build_object('what', 'offer'), hint = 'GET /v1/offers lists what there is.';
     elsif offer.stock = 0 then
         raise exception using errcode = 'SN409', message = 'no numbers are in stock for this offer',
             detail = json_build_object('code', 'no_numbers');
+    elsif offer.out_of_order then
+        raise exception using errcode = 'SN409',
+            message = 'the provider of this offer is out of order just now; nothing was bought',
+            detail = json_build_object('code', 'provider_error');
     elsif offer.price > buy.max_price then
         raise exception using errcode = 'SN409',
             message = format('the price is %s now, over max_price', offer.price),

@@ -34,8 +34,12 @@ grant execute on function sonnette.lock_batch(uuid[]),
     sonnette.another_refused(uuid, text),
     sonnette.reschedule(uuid[], timestamptz[], text[]),
     sonnette.text_completed(bigint, text),
-    sonnette.request_done(bigint, text, jsonb)
+    sonnette.request_done(bigint, text, jsonb),
+    sonnette.purchase_begins(uuid),
+    sonnette.orphans_seen(text, text[], text[], text[], text[]),
+    sonnette.orphan_released(text, text, text, boolean)
     to sonnette_poller;
+grant select on sonnette.orphans, sonnette.in_doubt to sonnette_poller;
 
 grant select on public.users, public.wallets, public.activations, public.messages, public.ledger
     to sonnette_operator;

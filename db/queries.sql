@@ -362,12 +362,19 @@ select set_config('role', %(role)s, false)
 
 -- name: poller_session
 -- No statement of the poller's is a long one: one that takes so long waits for a forgotten lock.
+-- A session that is silent for so long belongs to a poller that is frozen, or to a line that is dead.
 select set_config('statement_timeout', %(statement_timeout)s, false),
+       set_config('idle_session_timeout', %(silence)s, false),
+       set_config('idle_in_transaction_session_timeout', %(silence)s, false),
        set_config('timezone', 'UTC', false), set_config('jit', 'off', false)
 
 -- name: account_hold
 -- One poller for each account, for as long as its connection lives.
 select pg_try_advisory_lock(hashtextextended('sonnette account ' || %(account)s, 0))
+
+-- name: touch
+-- Says to the server that the poller lives.
+select
 
 -- name: work_due
 -- What is due of an account, or asked about: an open request does not wait for next_check_at,
@@ -427,6 +434,39 @@ where account = %(account)s and activation_id <> all (%(busy)s::uuid[])
 select order_id from public.activations
 where provider = %(account)s and order_id = any (%(order_ids)s::text[])
 
+-- name: orders_taken
+-- The same, and numbers that were there before the purchase that looks for its own.
+select order_id from public.activations
+where provider = %(account)s and order_id = any (%(order_ids)s::text[])
+union
+select order_id from sonnette.orphans
+where account = %(account)s and order_id = any (%(order_ids)s::text[]) and first_seen_at < %(before)s
+
+-- name: purchase_begins
+select sonnette.purchase_begins(%(id)s)
+
+-- name: purchases_overdue
+select w.activation_id
+from sonnette.work w join public.activations a on a.id = w.activation_id
+where w.account = %(account)s and a.status = 'requested'
+  and a.created_at < clock_timestamp() - make_interval(secs => %(after_s)s)
+  and (w.last_error is null or w.last_error not like 'purchase unanswered%%')
+  and w.activation_id <> all (%(busy)s::uuid[])
+order by a.created_at
+limit %(most)s
+
+-- name: orphans_seen
+select sonnette.orphans_seen(%(account)s, %(order_ids)s::text[], %(phones)s::text[],
+                             %(service_codes)s::text[], %(country_codes)s::text[])
+
+-- name: orphan_released
+select sonnette.orphan_released(%(account)s, %(order_id)s, %(outcome)s, %(over)s)
+
+-- name: doubts
+-- Purchases of the account that are in doubt, and numbers at the provider that are nobody's.
+select (select count(*) from sonnette.in_doubt where account = %(account)s),
+       (select count(*) from sonnette.orphans where account = %(account)s and done_at is null)
+
 -- name: batch_locked
 select sonnette.lock_batch(%(ids)s::uuid[])
 
@@ -462,11 +502,14 @@ select sonnette.reschedule(%(ids)s::uuid[], %(at)s::timestamptz[], %(errors)s::t
 select sonnette.request_done(%(id)s, %(outcome)s, %(found)s::jsonb)
 
 -- name: account_seen
-insert into sonnette.accounts as a (name, dialect, markup, state, state_reason, seen_at)
-values (%(account)s, %(dialect)s, %(markup)s, %(state)s, %(reason)s, now())
+-- How the account does. `open_s`: for how long nothing is asked of its provider, null where it is.
+insert into sonnette.accounts as a (name, dialect, markup, state, state_reason, failures, open_until, seen_at)
+values (%(account)s, %(dialect)s, %(markup)s, %(state)s, %(reason)s, %(failures)s,
+        clock_timestamp() + make_interval(secs => %(open_s)s), clock_timestamp())
 on conflict (name) do update
 set dialect = excluded.dialect, markup = excluded.markup, state = excluded.state,
-    state_reason = excluded.state_reason, seen_at = excluded.seen_at
+    state_reason = excluded.state_reason, failures = excluded.failures, open_until = excluded.open_until,
+    seen_at = excluded.seen_at
 
 -- name: offers_fetched
 -- The price for users is the provider's x markup, rounded half up (round(numeric) does, above zero).

@@ -6,6 +6,7 @@ It does not begin without a migrated database; once it runs, it outlives the los
 
 import asyncio
 import sys
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
 from db.connect import connect
@@ -17,6 +18,7 @@ from poller.health import Health
 from poller.metrics import Metrics
 from poller.providers.clients import client_for
 from poller.providers.http import http_client
+from poller.session import Fence
 from poller.worker import AccountWorker
 from process import entry, http
 from process.settings import Settings, SettingsError
@@ -29,14 +31,22 @@ async def serve(settings: Settings) -> None:
     await serve_until(stop_on_signals(), settings)
 
 
-async def serve_until(stop: asyncio.Event, settings: Settings) -> None:
-    """Work until `stop` is set, then end what is under way, within 10 s."""
+async def serve_until(
+    stop: asyncio.Event,
+    settings: Settings,
+    fence: Fence | None = None,
+    served: Sequence[Account] | None = None,
+) -> None:
+    """Work until `stop` is set, then end what is under way, within 10 s.
+
+    `served`: the accounts, where they are not those of the settings.
+    """
     dsn = _database_url(settings)
-    served = accounts.load(settings)
+    served = served or accounts.load(settings)
     metrics = Metrics()
     await _check(dsn)
     async with AsyncExitStack() as clients:
-        workers = [await _worker(account, dsn, metrics, clients) for account in served]
+        workers = [await _worker(account, dsn, metrics, clients, fence) for account in served]
         watch = Watch(
             "poller",
             dsn,
@@ -66,7 +76,7 @@ async def _run(
 
 
 async def _worker(
-    account: Account, dsn: str, metrics: Metrics, clients: AsyncExitStack
+    account: Account, dsn: str, metrics: Metrics, clients: AsyncExitStack, fence: Fence | None
 ) -> AccountWorker:
     client = await clients.enter_async_context(http_client(account.url))
     provider = client_for(
@@ -76,7 +86,7 @@ async def _worker(
         api_key=account.api_key,
         observe=metrics.observer(account.name),
     )
-    return AccountWorker(account, provider, dsn, metrics)
+    return AccountWorker(account, provider, dsn, metrics, fence)
 
 
 def _wake(workers: list[AccountWorker]) -> None:

@@ -46,7 +46,7 @@ def course_for(row: Row, account: Account, now: datetime) -> Course | Outcome:
     if row.is_over:
         return became(row, now, row.status)
     if row.status == "requested":
-        return purchase(row, account)
+        return purchase(row, account, now)
     if row.order_id is None:
         return _without_number(row, now)
     return _course_of_number(row, row.order_id, account, now)

@@ -7,6 +7,7 @@ offered again. Bounded by what the worker takes.
 
 import asyncio
 from collections.abc import Collection, Iterable
+from dataclasses import replace
 from uuid import UUID
 
 from poller.saving import Saved
@@ -67,6 +68,19 @@ class InHand:
             self._rows.discard(id)
             self._held_until_s.pop(id, None)
         self._held_until_s.update(dict.fromkeys(saved.held, now_s + HELD_PAUSE_S))
+        self._note_whether_empty()
+
+    def keep_only_news(self) -> None:
+        """Somebody else deals with the rows now: forget what we decided, keep what came to pass."""
+        for id, outcome in list(self._unsaved.items()):
+            if outcome.news:
+                self._unsaved[id] = replace(
+                    outcome, changes=outcome.news, look_at=None, answered=()
+                )
+            else:
+                del self._unsaved[id]
+                self._rows.discard(id)
+                self._held_until_s.pop(id, None)
         self._note_whether_empty()
 
     def _note_whether_empty(self) -> None:

@@ -9,20 +9,31 @@ import asyncio
 import logging
 import time
 import traceback
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 from db.errors import SonnetteError
 from poller import watching
 from poller.accounts import Account
 from poller.asking import Asker
+from poller.books import Books
 from poller.courses import course_for
 from poller.inhand import InHand
 from poller.metrics import Metrics
 from poller.planning import Plan
-from poller.providers.answers import AccountRefused, ActiveAnswer, ActiveList, NoAnswer
+from poller.providers.answers import (
+    AccountRefused,
+    ActiveAnswer,
+    ActiveList,
+    Cancelled,
+    NoAnswer,
+    NotKnown,
+)
+from poller.purchase import mistaken
 from poller.steps import Cancel, Heard, led_nowhere, word
-from poller.store import DatabaseClock, Store
+from poller.store import DatabaseClock
+from poller.strangers import Strangers
 from poller.work import Outcome, Row
 
 log = logging.getLogger(__name__)
@@ -32,7 +43,7 @@ NO_LIST = "BAD_ACTION"  # a provider of this family without the list
 
 
 class Jobs:
-    """Runs in the TaskGroup `tasks`. `store` is None while there is no database."""
+    """Runs in the TaskGroup `tasks`."""
 
     def __init__(
         self,
@@ -42,7 +53,7 @@ class Jobs:
         in_hand: InHand,
         clock: DatabaseClock,
         metrics: Metrics,
-        store: Callable[[], Store | None],
+        books: Books,
     ) -> None:
         self._tasks = tasks
         self._account = account
@@ -50,9 +61,10 @@ class Jobs:
         self._in_hand = in_hand
         self._clock = clock
         self._metrics = metrics
-        self._store = store
+        self._books = books
         self._running: set[asyncio.Task[None]] = set()
         self._shown: dict[str, int] = {}
+        self._strangers = Strangers()
         self.listed_at_s = float("-inf")
 
     def start(self, plan: Plan) -> None:
@@ -62,6 +74,11 @@ class Jobs:
         if plan.together:
             self.listed_at_s = time.monotonic()
             self._start(self._together(plan.together), plan.together)
+
+    def look_through(self) -> None:
+        """Fetch the list though no row is due: it may have what nobody here knows of."""
+        self.listed_at_s = time.monotonic()
+        self._start(self._together(()), ())
 
     def give_back(self, order_id: str) -> None:
         """Cancel a number that was bought for an activation that no longer wants it."""
@@ -85,7 +102,8 @@ class Jobs:
             at = self._clock.now() + AFTER_MISTAKE
             for row in rows:
                 if self._in_hand.awaits(row):
-                    self._in_hand.put(Outcome(row, look_at=at, error="a mistake of our own"))
+                    error = mistaken(row, "a mistake of our own")
+                    self._in_hand.put(Outcome(row, look_at=at, error=error))
 
     async def _alone(self, row: Row) -> None:
         course = course_for(row, self._account, self._clock.now())
@@ -102,6 +120,7 @@ class Jobs:
                 self._in_hand.put(outcome)
             rows = settled.open_rows
             await self._others(active)
+            await self._look_for_strangers(active)
         elif _hopeless(active):
             for row in rows:
                 self._in_hand.put(led_nowhere(row, Heard(active, now), "list"))
@@ -124,11 +143,20 @@ class Jobs:
                 self._in_hand.put(outcome)
 
     async def _live(self, order_ids: Sequence[str]) -> list[Row]:
-        store = self._store()
         try:
-            return await store.of_orders(order_ids, self._in_hand.rows) if store else []
+            return await self._books.live_rows(order_ids, self._in_hand.rows)
         except SonnetteError:
             return []  # whoever owns the connection sees to it; the list comes again
+
+    async def _look_for_strangers(self, active: ActiveList) -> None:
+        unknown = self._strangers.unknown(active)
+        try:
+            ours = await self._books.known_orders(unknown) | self._asker.claimed
+            strange = self._strangers.strange(active, ours, time.monotonic())
+            for order_id in await self._books.orphans_seen(strange) if strange else ():
+                self.give_back(order_id)
+        except SonnetteError:
+            return  # as in _live
 
     async def _give_back(self, order_id: str) -> None:
         answer = await self._asker.ask(Cancel(order_id))
@@ -136,6 +164,9 @@ class Jobs:
             "a number was bought for an activation that no longer wants it",
             extra={"account": self._account.name, "order_id": order_id, "cancel": word(answer)},
         )
+        over = isinstance(answer, Cancelled | NotKnown)
+        with suppress(SonnetteError):
+            await self._books.orphan_released(order_id, word(answer), over=over)
 
     def _report(self, mistake: Exception) -> None:
         self._metrics.mistakes.labels(self._account.name).inc()

@@ -29,6 +29,19 @@ class Metrics:
         self.balance = self._gauge(
             "sonnette_poller_balance", "Our balance at the provider, in its currency", ["account"]
         )
+        self.breaker_open = self._gauge(
+            "sonnette_poller_breaker_open", "1 while the provider is left alone", ["account"]
+        )
+        self.in_doubt = self._gauge(
+            "sonnette_poller_purchases_in_doubt",
+            "Purchases whose answer nobody has (sonnette.in_doubt)",
+            ["account"],
+        )
+        self.orphans = self._gauge(
+            "sonnette_poller_orphans",
+            "Numbers at the provider that no activation has (sonnette.orphans)",
+            ["account"],
+        )
         self.sms = self._counter(
             "sonnette_poller_sms", "SMS that were to be stored, known ones included", ["account"]
         )

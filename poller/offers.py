@@ -5,32 +5,37 @@ the provider no longer lists is out of stock; a list that could not be fetched c
 """
 
 from poller.accounts import Account
-from poller.providers.answers import PriceList, PricesAnswer
+from poller.breaker import State
+from poller.providers.answers import PriceList
 from poller.session import Session
 
 REFRESH_S = 600.0
 
 
-async def store(session: Session, account: Account, answer: PricesAnswer) -> None:
-    """Store the list, and how the account does."""
+async def seen(session: Session, account: Account, state: State, open_s: float | None) -> None:
+    """Store how the account does."""
+    await session.rows(
+        "account_seen",
+        account=account.name,
+        dialect=account.dialect,
+        markup=account.markup,
+        state=state.name,
+        reason=state.reason,
+        failures=state.failures,
+        open_s=open_s,
+    )
+
+
+async def store(session: Session, account: Account, found: PriceList) -> None:
+    """Store the list of an account that was seen."""
     async with session.transaction() as transaction:
-        reason = None if isinstance(answer, PriceList) else answer.word
         await transaction.rows(
-            "account_seen",
+            "offers_fetched",
             account=account.name,
-            dialect=account.dialect,
             markup=account.markup,
-            state="up" if reason is None else "down",
-            reason=reason,
+            service_codes=[price.service_code for price in found.prices],
+            country_codes=[price.country_code for price in found.prices],
+            costs=[price.cost for price in found.prices],
+            stocks=[price.stock for price in found.prices],
         )
-        if isinstance(answer, PriceList):
-            await transaction.rows(
-                "offers_fetched",
-                account=account.name,
-                markup=account.markup,
-                service_codes=[price.service_code for price in answer.prices],
-                country_codes=[price.country_code for price in answer.prices],
-                costs=[price.cost for price in answer.prices],
-                stocks=[price.stock for price in answer.prices],
-            )
-            await transaction.rows("offers_vanished", account=account.name)
+        await transaction.rows("offers_vanished", account=account.name)

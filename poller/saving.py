@@ -17,6 +17,7 @@ from uuid import UUID
 
 from db.backoff import Backoff
 from db.errors import DatabaseFailed, DatabaseRefused, TryAgain
+from poller.purchase import mistaken
 from poller.session import Session, Transaction
 from poller.work import (
     AnotherRefused,
@@ -181,7 +182,7 @@ async def _refused(
         error,
         extra={"activation_id": str(outcome.row.id), "sqlstate": error.sqlstate},
     )
-    later = _later(outcome, f"not written: {error.sqlstate}")
+    later = _later(outcome, mistaken(outcome.row, f"not written: {error.sqlstate}"))
     saved = await _with_retries(session, [later])
     saved.refused.append(outcome)
     return saved

@@ -7,6 +7,7 @@ from collections.abc import Generator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TypeAlias
+from uuid import UUID
 
 from db.activation import OVER, Status
 from poller import schedule
@@ -38,9 +39,10 @@ from poller.work import (
 
 @dataclass(frozen=True)
 class Buy:
-    """Buy a number."""
+    """Buy a number. `begins`: the activation whose intent is to be written down before."""
 
     order: Order
+    begins: UUID | None = None
 
 
 @dataclass(frozen=True)

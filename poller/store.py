@@ -11,7 +11,7 @@ from uuid import UUID
 
 from psycopg.rows import TupleRow
 
-from poller.providers.answers import Sms
+from poller.providers.answers import ActiveRow, Sms
 from poller.session import Session
 from poller.work import Request, Row
 
@@ -36,6 +36,11 @@ class Store:
     def __init__(self, session: Session, clock: DatabaseClock) -> None:
         self._session = session
         self._clock = clock
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the account is surely ours."""
+        return self._session.is_held
 
     async def due(self, busy: Collection[UUID], most: int) -> list[Row]:
         """At most `most` rows that are due or have an open request, and are not busy."""
@@ -62,6 +67,59 @@ class Store:
             "orders_known", account=self._session.account, order_ids=list(order_ids)
         )
         return {row[0] for row in found}
+
+    async def taken_orders(self, order_ids: Sequence[str], before: datetime) -> set[str]:
+        """Those of activations, and those that were seen as strangers before that time."""
+        found = await self._session.rows(
+            "orders_taken",
+            account=self._session.account,
+            order_ids=list(order_ids),
+            before=before,
+        )
+        return {row[0] for row in found}
+
+    async def purchase_begins(self, id: UUID) -> bool:
+        """Write down that the purchase is about to be made; False where it is not wanted."""
+        found = await self._session.rows("purchase_begins", id=id)
+        return bool(found[0][0])
+
+    async def overdue(self, after: timedelta, busy: Collection[UUID], most: int) -> list[Row]:
+        """Purchases that wait for longer than that, and about which there is no doubt."""
+        found = await self._session.rows(
+            "purchases_overdue",
+            account=self._session.account,
+            after_s=after.total_seconds(),
+            busy=list(busy),
+            most=most,
+        )
+        return await self._rows([row[0] for row in found])
+
+    async def orphans_seen(self, strangers: Sequence[ActiveRow]) -> list[str]:
+        """Note numbers in the provider's list that no activation has; which to give back."""
+        found = await self._session.rows(
+            "orphans_seen",
+            account=self._session.account,
+            order_ids=[entry.order_id for entry in strangers],
+            phones=[entry.phone for entry in strangers],
+            service_codes=[entry.service_code for entry in strangers],
+            country_codes=[entry.country_code for entry in strangers],
+        )
+        return [row[0] for row in found]
+
+    async def orphan_released(self, order_id: str, word: str, *, over: bool) -> None:
+        """What the provider said when it was given back; `over`: it is no longer ours."""
+        await self._session.rows(
+            "orphan_released",
+            account=self._session.account,
+            order_id=order_id,
+            outcome=word,
+            over=over,
+        )
+
+    async def counts(self) -> tuple[int, int]:
+        """How many purchases are in doubt, and how many orphans are open."""
+        found = await self._session.rows("doubts", account=self._session.account)
+        return int(found[0][0]), int(found[0][1])
 
     async def next_due_s(self, busy: Collection[UUID]) -> float | None:
         """Seconds until the next row that is not busy is due; None where there is none."""

@@ -8,22 +8,24 @@ to administrators: `problem` says why nothing is done, None while all is well.
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 
 from db.backoff import Backoff
-from db.errors import DatabaseUnavailable, SonnetteError
+from db.errors import SonnetteError
 from poller import offers, planning, saving
 from poller.accounts import Account
 from poller.asking import Asker
+from poller.books import Books
+from poller.breaker import Breaker, State
 from poller.inhand import InHand
 from poller.jobs import Jobs
 from poller.metrics import Metrics
-from poller.patience import Patience
 from poller.providers.answers import Balance, PriceList
 from poller.providers.base import Provider
+from poller.purchase import BUY_WITHIN
+from poller.rate import Rate
 from poller.saving import Saved
-from poller.session import Session, hold
+from poller.session import AccountHeld, Fence, Session, hold
 from poller.store import DatabaseClock, Store
 from poller.work import NumberBought, Outcome, SmsArrived
 
@@ -35,23 +37,34 @@ LIST_PAUSE_S = 0.5
 PICK_PAUSE_S = 0.01  # rings that come together are one
 LOOK_ANYWAY_S = 30.0
 HELD_PAUSE_S = 0.5
+COUNT_S = 10.0
 DRAIN_S = 8.0
 
 
 class AccountWorker:
     """Serves `account` at `provider`, whose answers are counted by whoever made it."""
 
-    def __init__(self, account: Account, provider: Provider, dsn: str, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        account: Account,
+        provider: Provider,
+        dsn: str,
+        metrics: Metrics,
+        fence: Fence | None = None,
+    ) -> None:
         self._account = account
         self._provider = provider
         self._dsn = dsn
         self._metrics = metrics
         self._clock = DatabaseClock()
-        self._patience = Patience(Backoff(1, 30))
-        self._asker = Asker(provider, self._clock, self._patience, self._known_orders)
+        self._fence = fence
+        self._books = Books()
+        self._breaker = Breaker(Backoff(1, 30))
+        self._told: State | None = None
+        rate = Rate(account.requests_per_s)
+        self._asker = Asker(provider, self._clock, self._breaker, rate, self._books)
         self._in_hand = InHand()
         self._wake = asyncio.Event()
-        self._store: Store | None = None
         self._stopping = False
         self._priced = False
         self._problem: str | None = "not connected yet"
@@ -77,7 +90,7 @@ class AccountWorker:
                 self._in_hand,
                 self._clock,
                 self._metrics,
-                lambda: self._store,
+                self._books,
             )
             sessions = tasks.create_task(self._sessions(jobs))
             await stop.wait()
@@ -93,47 +106,70 @@ class AccountWorker:
         backoff = Backoff(0.2, 3)
         while True:
             try:
-                async with hold(self._dsn, self._account.name) as session:
+                async with hold(self._dsn, self._account.name, self._fence) as session:
                     backoff.reset()
                     await self._serve(session, jobs)
+            except* AccountHeld as group:
+                # What we had decided is another's to decide now; what came to pass is not.
+                self._in_hand.keep_only_news()
+                self._down(_first(group))
             except* SonnetteError as group:
                 self._down(_first(group))
             await asyncio.sleep(backoff.next_s())
 
     async def _serve(self, session: Session, jobs: Jobs) -> None:
-        store = self._store = Store(session, self._clock)
+        store = self._books.store = Store(session, self._clock)
         try:
             self._priced = self._priced or await store.has_offers()
             self._problem = None
             log.info("holding the account", extra={"account": self._account.name})
+            self._told = None
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(self._pick(store, jobs))
+                tasks.create_task(session.keep())
+                tasks.create_task(self._pick(session, store, jobs))
                 tasks.create_task(self._save(session, jobs))
-                tasks.create_task(self._refresh(session))
+                tasks.create_task(self._refresh(session, jobs))
+                tasks.create_task(self._count_doubts(store))
         finally:
-            self._store = None
+            self._books.store = None
 
     def _down(self, problem: str) -> None:
         if self._problem != problem:
             log.warning("not serving: %s", problem, extra={"account": self._account.name})
         self._problem = problem
 
-    async def _pick(self, store: Store, jobs: Jobs) -> None:
+    async def _pick(self, session: Session, store: Store, jobs: Jobs) -> None:
         while not self._stopping:
             self._wake.clear()
+            if self._breaker.is_open and self._breaker.wait_s(time.monotonic()) <= 0:
+                await self._asker.probe()
+            await self._tell(session)
             wait_s = await self._pick_once(store, jobs)
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
                     await self._wake.wait()
             await asyncio.sleep(PICK_PAUSE_S)
 
+    async def _tell(self, session: Session) -> None:
+        """Let everybody see how the breaker is, once it has changed."""
+        state, pause_s = self._breaker.state, self._breaker.wait_s(time.monotonic())
+        if state != self._told:
+            await offers.seen(session, self._account, state, pause_s or None)
+            self._told = state
+            self._metrics.breaker_open.labels(self._account.name).set(self._breaker.is_open)
+
     async def _pick_once(self, store: Store, jobs: Jobs) -> float:
         """Start what is due; the seconds until something is, if nothing rings before."""
         now_s = time.monotonic()
-        pause_s = self._patience.wait_s(now_s)
         room = MAX_IN_HAND - len(self._in_hand.rows)
-        if pause_s > 0 or room <= 0:
-            return min(max(pause_s, HELD_PAUSE_S), LOOK_ANYWAY_S)
+        if room <= 0:
+            return HELD_PAUSE_S
+        pause_s = self._breaker.wait_s(now_s)
+        if pause_s > 0 or self._breaker.is_open:
+            # Who waits for a number may have waited long enough; that needs no provider.
+            overdue = await store.overdue(BUY_WITHIN, self._in_hand.rows, room)
+            jobs.start(planning.Plan((), tuple(self._in_hand.take(overdue))))
+            return min(pause_s, LOOK_ANYWAY_S)
         list_in_s = jobs.listed_at_s + LIST_PAUSE_S - now_s
         due = await store.due(self._in_hand.rows, room)
         fresh = [row for row in due if row.id not in self._in_hand.rows]
@@ -177,35 +213,39 @@ class AccountWorker:
         """Numbers that were bought and whose activation was over by then: nobody pays for them."""
         bought = [c.order_id for _, c in saved.missed if isinstance(c, NumberBought)]
         # Not so where the COMMIT of an earlier try succeeded and only its answer was lost.
-        known = await self._known_orders(bought)
+        known = await self._books.known_orders(bought)
         for order_id in bought:
             if order_id not in known:
                 jobs.give_back(order_id)
 
-    async def _known_orders(self, order_ids: Sequence[str]) -> set[str]:
-        if not order_ids:
-            return set()
-        if self._store is None:
-            raise DatabaseUnavailable("the account is not held now")
-        return await self._store.known_orders(order_ids)
-
-    async def _refresh(self, session: Session) -> None:
-        """Fetch the price list, now and every ten minutes."""
+    async def _refresh(self, session: Session, jobs: Jobs) -> None:
+        """Fetch the price list, now and every ten minutes, and see what else the provider has."""
         backoff = Backoff(1, 60)
         while True:
-            answer = await self._provider.prices()
-            await offers.store(session, self._account, answer)
+            answer = await self._asker.prices()
             if isinstance(answer, PriceList):
+                await offers.seen(session, self._account, self._breaker.state, None)
+                await offers.store(session, self._account, answer)
                 self._priced = True
                 backoff.reset()
                 await self._note_balance()
+                if self._account.speaks.has_list:
+                    jobs.look_through()
                 await asyncio.sleep(offers.REFRESH_S)
                 continue
             log.warning("no price list: %s", answer.word, extra={"account": self._account.name})
             await asyncio.sleep(backoff.next_s())
 
+    async def _count_doubts(self, store: Store) -> None:
+        name = self._account.name
+        while True:
+            in_doubt, orphans = await store.counts()
+            self._metrics.in_doubt.labels(name).set(in_doubt)
+            self._metrics.orphans.labels(name).set(orphans)
+            await asyncio.sleep(COUNT_S)
+
     async def _note_balance(self) -> None:
-        balance = await self._provider.balance()
+        balance = await self._asker.balance()
         if isinstance(balance, Balance):
             self._metrics.balance.labels(self._account.name).set(float(balance.amount))
 

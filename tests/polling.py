@@ -17,6 +17,7 @@ import httpx
 from psycopg import AsyncConnection
 from psycopg.rows import DictRow, dict_row
 
+from poller import accounts
 from poller.__main__ import serve_until
 from poller.simulated import Number, SimulatedProvider
 from poller.simulator import Simulator, utc_now
@@ -175,11 +176,15 @@ def settings_for(
 
 
 @asynccontextmanager
-async def running(settings: Settings) -> AsyncIterator[None]:
-    """The poller, ready at the first line of the block and gone after its last."""
+async def running(settings: Settings, **account: object) -> AsyncIterator[None]:
+    """The poller, ready at the first line of the block and gone after its last.
+
+    `account`: what is different about the simulator's account, such as its dialect.
+    """
     stop = asyncio.Event()
+    served = [replace(accounts.simulator(settings), **account)]  # type: ignore[arg-type]
     async with asyncio.TaskGroup() as tasks, httpx.AsyncClient(trust_env=False) as web:
-        tasks.create_task(serve_until(stop, settings))
+        tasks.create_task(serve_until(stop, settings, served=served))
         try:
             await ready(web, settings.poller_listen)
             yield

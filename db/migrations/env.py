@@ -20,6 +20,7 @@ REPEATABLES = (
     "functions.sql",
     "retention.sql",
     "processes.sql",
+    "oversight.sql",
     "grants.sql",
 )
 

@@ -10,7 +10,8 @@ from psycopg.rows import TupleRow
 
 from poller import offers
 from poller.accounts import Account
-from poller.providers.answers import NoAnswer, Price, PriceList
+from poller.breaker import State
+from poller.providers.answers import Price, PriceList
 from poller.session import Session, hold
 from tests.facts import eventually
 from tests.fixtures.postgres import Database
@@ -34,6 +35,11 @@ def listed(cost: str, service: str = "wa", stock: int = 7) -> Price:
     return Price(service, "6", Decimal(cost), stock)
 
 
+async def stored(session: Session, account: Account, found: PriceList) -> None:
+    await offers.seen(session, account, State(), None)
+    await offers.store(session, account, found)
+
+
 @pytest.mark.parametrize(
     ("cost", "markup", "price"),
     [
@@ -48,28 +54,34 @@ def listed(cost: str, service: str = "wa", stock: int = 7) -> Price:
 async def test_a_price_is_marked_up_and_rounded_half_up(
     session: Session, db: Connection, cost: str, markup: str, price: str
 ) -> None:
-    await offers.store(session, account(markup), PriceList((listed(cost),)))
+    await stored(session, account(markup), PriceList((listed(cost),)))
     assert await prices(db) == {"wa": (price, 7)}
 
 
 async def test_a_new_list_replaces_the_old_one(session: Session, db: Connection) -> None:
     first = PriceList((listed("0.5"), listed("0.6", "tg")))
-    await offers.store(session, account(), first)
-    await offers.store(session, account(), PriceList((listed("0.7", stock=9),)))
+    await stored(session, account(), first)
+    await stored(session, account(), PriceList((listed("0.7", stock=9),)))
     assert await prices(db) == {"wa": ("0.70", 9), "tg": ("0.60", 0)}
 
 
-async def test_a_list_that_did_not_come_changes_no_price(session: Session, db: Connection) -> None:
-    await offers.store(session, account(), PriceList((listed("0.5"),)))
-    await offers.store(session, account(), NoAnswer("timeout"))
+async def test_how_the_account_does_is_seen_and_changes_no_price(
+    session: Session, db: Connection
+) -> None:
+    await stored(session, account(), PriceList((listed("0.5"),)))
+    await offers.seen(session, account(), State("open", "timeout", 5), 30)
     assert await prices(db) == {"wa": ("0.50", 7)}
-    row = await (await db.execute("select state, state_reason from sonnette.accounts")).fetchone()
-    assert row == ("down", "timeout")
+    row = await (
+        await db.execute(
+            "select state, state_reason, failures, open_until > now() from sonnette.accounts"
+        )
+    ).fetchone()
+    assert row == ("open", "timeout", 5, True)
 
 
 async def test_a_price_beyond_all_money_is_left_out(session: Session, db: Connection) -> None:
     dear = PriceList((listed("99999999"), listed("1", "tg")))
-    await offers.store(session, account("999"), dear)
+    await stored(session, account("999"), dear)
     assert await prices(db) == {"tg": ("999.00", 7)}
 
 

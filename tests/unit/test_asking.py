@@ -1,17 +1,20 @@
-"""Questions under way: bounded, told to the account's patience, and no number found by two."""
+"""Questions under way: bounded, told to the breaker, and no number found by two."""
 
 import asyncio
 import random
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from uuid import UUID
 
+import pytest
+
 from db.backoff import Backoff
 from db.errors import DatabaseUnavailable
 from poller.asking import MAX_PURCHASES, MAX_QUESTIONS, Asker
-from poller.patience import Patience
+from poller.breaker import Breaker
 from poller.providers.answers import (
     AccountRefused,
     ActiveAnswer,
@@ -33,7 +36,8 @@ from poller.providers.answers import (
     Waiting,
 )
 from poller.providers.base import Order
-from poller.steps import Buy, Check, FindLost, Found
+from poller.rate import Rate
+from poller.steps import Buy, Cancel, Check, FindLost, Found
 from poller.store import DatabaseClock
 from poller.work import Row
 
@@ -111,8 +115,18 @@ class Known:
     during: asyncio.Event | None = None
     asked: asyncio.Event = field(default_factory=asyncio.Event)
     away: bool = False
+    is_held: bool = True
+    wanted: bool = True
+    begun: list[UUID] = field(default_factory=list)
 
-    async def __call__(self, order_ids: Sequence[str]) -> set[str]:
+    async def purchase_begins(self, id: UUID) -> bool:
+        if self.away:
+            raise DatabaseUnavailable("it is away")
+        self.begun.append(id)
+        return self.wanted
+
+    async def taken_orders(self, order_ids: Sequence[str], before: datetime) -> set[str]:
+        assert before == ROW.created_at
         if self.away:
             raise DatabaseUnavailable("it is away")
         found = self.orders & set(order_ids)
@@ -122,9 +136,12 @@ class Known:
         return found
 
 
-def asker(provider: Slow, known: Known | None = None) -> tuple[Asker, Patience]:
-    patience = Patience(Backoff(1, 30, random.Random(1)))
-    return Asker(provider, DatabaseClock(), patience, known or Known()), patience
+def asker(
+    provider: Slow, known: Known | None = None, rate: Rate | None = None
+) -> tuple[Asker, Breaker]:
+    breaker = Breaker(Backoff(1, 30, random.Random(1)))
+    rate = rate or Rate(10_000)
+    return Asker(provider, DatabaseClock(), breaker, rate, known or Known()), breaker
 
 
 async def settled() -> None:
@@ -149,12 +166,12 @@ async def test_purchases_and_questions_are_bounded_apart() -> None:
     assert provider.waiting == 0
 
 
-async def test_the_account_s_patience_hears_every_answer() -> None:
+async def test_the_account_s_breaker_hears_every_answer() -> None:
     provider = Slow(status=AccountRefused("BANNED"))
     provider.go.set()
-    asks, patience = asker(provider)
+    asks, breaker = asker(provider)
     await asks.ask(Check("9"))
-    assert patience.trouble == "BANNED"
+    assert breaker.state.reason == "BANNED"
 
 
 async def test_a_number_that_nobody_has_is_found_once() -> None:
@@ -220,9 +237,65 @@ async def test_what_is_missing_from_a_list_with_gaps_is_not_known_to_be_missing(
 async def test_a_provider_without_a_list_is_in_no_trouble() -> None:
     provider = Slow(NoList(), status=AccountRefused("BANNED"))
     provider.go.set()
-    asks, patience = asker(provider)
+    asks, breaker = asker(provider)
     assert await asks.ask(FindLost(ROW)) == NoList()
-    assert patience.trouble is None
+    assert not breaker.is_open
     await asks.ask(Check("9"))
     await asks.list_active()
-    assert patience.trouble == "BANNED"
+    assert breaker.state.reason == "BANNED"
+
+
+async def test_the_intent_is_written_before_the_provider_hears_of_a_purchase() -> None:
+    provider, known = Slow(), Known()
+    asks, _ = asker(provider, known)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(asks.ask(Buy(ORDER, ROW.id)))
+        await settled()
+        assert (known.begun, provider.waiting) == ([ROW.id], 1)
+        provider.go.set()
+
+
+@pytest.mark.parametrize(
+    ("known", "word"),
+    [
+        (Known(away=True), "no_database"),
+        (Known(wanted=False), "not_wanted"),
+        (Known(is_held=False), "account_not_held"),
+    ],
+)
+async def test_without_it_nothing_is_bought_and_the_breaker_hears_of_nothing(
+    known: Known, word: str
+) -> None:
+    provider = Slow()
+    asks, breaker = asker(provider, known)
+    for _ in range(10):
+        assert await asks.ask(Buy(ORDER, ROW.id)) == NoAnswer(word, sent=False)
+    assert provider.waiting == 0
+    assert not breaker.is_open
+
+
+async def test_who_may_have_lost_the_account_looks_and_changes_nothing() -> None:
+    provider = Slow()
+    provider.go.set()
+    asks, _ = asker(provider, Known(is_held=False))
+    assert await asks.ask(Check("9")) == Waiting()
+    assert await asks.ask(Cancel("9")) == NoAnswer("account_not_held", sent=False)
+
+
+async def test_purchases_and_questions_take_turns_at_the_account_s_rate() -> None:
+    provider = Slow()
+    provider.go.set()
+    asks, _ = asker(provider, rate=Rate(100))
+    kinds: list[str] = []
+
+    async def ask(question: Buy | Check) -> None:
+        await asks.ask(question)
+        kinds.append(type(question).__name__)
+
+    began_s = time.monotonic()
+    async with asyncio.TaskGroup() as tasks:
+        for question in [Buy(ORDER)] * 100 + [Check("9")] * 50:
+            tasks.create_task(ask(question))
+    assert time.monotonic() - began_s >= 0.4, "150 at 100 a second, a second's worth at once"
+    assert "Check" in kinds[:20], "a hundred purchases do not stand before a question"
+    assert "Buy" in kinds[:20]

@@ -21,7 +21,14 @@ from poller.providers.answers import (
     Unexpected,
 )
 from poller.providers.base import Order
-from poller.purchase import UNANSWERED, order_for, purchase
+from poller.purchase import (
+    BUY_WITHIN,
+    DOUBT_ENDS_AFTER,
+    UNANSWERED,
+    mistaken,
+    order_for,
+    purchase,
+)
 from poller.steps import Answer, Buy, FindLost, Found, Heard, Question
 from poller.work import NumberBought, Outcome, PurchaseFailed, Row
 
@@ -44,13 +51,18 @@ LOST = replace(ROW, last_error=f"{UNANSWERED}: timeout", attempts=1)
 LISTED = ActiveRow("9", "6281234567", "wa", "6")
 
 
-def follow(of: Row, *answers: Answer) -> tuple[list[Question], Outcome]:
+def follow(
+    of: Row, *answers: Answer, account: Account = ACCOUNT, now: datetime = NOW
+) -> tuple[list[Question], Outcome]:
     """The questions that were asked, and the outcome."""
-    course, left = purchase(of, ACCOUNT), list(answers)
+    course, left = purchase(of, account, now), list(answers)
+    if isinstance(course, Outcome):
+        assert not left
+        return [], course
     asked = [next(course)]
     while True:
         try:
-            asked.append(course.send(Heard(left.pop(0), NOW)))
+            asked.append(course.send(Heard(left.pop(0), now)))
         except StopIteration as end:
             assert not left
             outcome: Outcome = end.value
@@ -85,7 +97,7 @@ def test_rounding_never_puts_the_highest_price_under_the_provider_s(cost: str, m
 
 def test_a_number_is_bought() -> None:
     asked, outcome = follow(ROW, Bought("9", "6281234567", "any", lifetime_s=900))
-    assert asked == [Buy(order_for(ROW, ACCOUNT))]
+    assert asked == [Buy(order_for(ROW, ACCOUNT), begins=ROW.id)]
     assert outcome.changes == (
         NumberBought(
             order_id="9",
@@ -151,3 +163,63 @@ def test_already_ordered_and_not_listed_is_looked_for_again() -> None:
 def test_a_repeat_that_is_answered_is_as_good_as_the_first() -> None:
     (change,) = follow(LOST, Bought("9", "6281234567"))[1].changes
     assert isinstance(change, NumberBought)
+
+
+# A provider without an order id, and one without a list as well.
+LISTS = replace(ACCOUNT, dialect="hero")
+NOTHING = replace(ACCOUNT, dialect="smshub")
+LATER = NOW + BUY_WITHIN
+TOO_LATE = NOW + DOUBT_ENDS_AFTER
+
+
+def test_a_repeat_under_our_reference_needs_no_second_intent() -> None:
+    asked, _ = follow(LOST, Bought("9", "6281234567"))
+    assert asked == [Buy(order_for(LOST, ACCOUNT), begins=None)]
+
+
+def test_without_an_order_id_nothing_is_bought_again() -> None:
+    asked, outcome = follow(LOST, Found(LISTED), account=LISTS)
+    assert asked == [FindLost(LOST)]
+    (change,) = outcome.changes
+    assert isinstance(change, NumberBought)
+    asked, outcome = follow(LOST, Found(None), account=LISTS)
+    assert asked == [FindLost(LOST)]
+    assert outcome.changes == ()
+    assert outcome.error == f"{UNANSWERED}: not_listed"
+
+
+def test_without_order_id_and_list_it_stays_in_doubt_and_nobody_is_asked() -> None:
+    for now in (NOW, LATER, TOO_LATE):
+        asked, outcome = follow(LOST, account=NOTHING, now=now)
+        assert asked == []
+        assert outcome.changes == ()
+        assert outcome.error is not None
+        assert outcome.error.startswith(UNANSWERED)
+        assert outcome.look_at is not None
+        assert outcome.look_at > now
+
+
+def test_a_purchase_that_was_never_made_is_given_up_after_two_minutes() -> None:
+    waiting = replace(ROW, last_error="purchase: not_reached", attempts=3)
+    assert follow(waiting, now=LATER)[1].changes == (PurchaseFailed("provider_error"),)
+    assert len(follow(waiting, NoNumbers(), now=LATER - timedelta(seconds=1))[0]) == 1
+
+
+def test_after_two_minutes_one_in_doubt_is_looked_for_and_not_bought() -> None:
+    assert follow(LOST, Found(LISTED), now=LATER)[0] == [FindLost(LOST)]
+
+
+@pytest.mark.parametrize("account", [ACCOUNT, LISTS])
+def test_doubt_ends_when_such_a_number_cannot_live_any_more_and_is_not_listed(
+    account: Account,
+) -> None:
+    before = TOO_LATE - timedelta(seconds=1)
+    assert follow(LOST, Found(None), account=account, now=before)[1].changes == ()
+    ended = follow(LOST, Found(None), account=account, now=TOO_LATE)[1]
+    assert ended.changes == (PurchaseFailed("provider_error"),)
+    assert follow(LOST, NoAnswer("timeout"), account=account, now=TOO_LATE)[1].changes == ()
+
+
+def test_a_mistake_of_ours_leaves_a_purchase_in_doubt() -> None:
+    assert mistaken(ROW, "a mistake").startswith(UNANSWERED)
+    assert mistaken(replace(ROW, status="pending"), "a mistake") == "a mistake"

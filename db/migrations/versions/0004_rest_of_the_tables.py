@@ -62,6 +62,22 @@ def upgrade() -> None:
         ) with (fillfactor = 50);
         comment on table sonnette.processes is 'Gateways, pollers and services with their heartbeat';
 
+        create table sonnette.orphans (
+            account text not null,
+            order_id text not null,
+            phone text,
+            service_code text,
+            country_code text,
+            first_seen_at timestamptz not null default clock_timestamp(),
+            seen_at timestamptz not null default clock_timestamp(),
+            activation_id uuid,
+            done_at timestamptz,
+            outcome text,
+            primary key (account, order_id)
+        );
+        comment on table sonnette.orphans is 'Numbers in a provider''s list that no activation has: bought and lost, or by somebody else on the same account';
+        comment on column sonnette.orphans.activation_id is 'The ended purchase whose answer was lost and that it fits, for which it is given back';
+
         create index requests_done on sonnette.requests (done_at) where done_at is not null;
 
         alter table sonnette.accounts
@@ -93,6 +109,7 @@ def downgrade() -> None:
         alter table sonnette.epoch drop column system_identifier, drop column database_oid, drop column timeline;
         alter table sonnette.accounts drop column failures, drop column open_until, drop column paused_at;
         drop index sonnette.requests_done;
-        drop table sonnette.processes, sonnette.late_messages, sonnette.inbox;
+        drop view if exists sonnette.in_doubt, sonnette.money_differences;
+        drop table sonnette.orphans, sonnette.processes, sonnette.late_messages, sonnette.inbox;
         """
     )

@@ -1,18 +1,15 @@
-"""Leaving an account alone, sorting what is due, and keeping count of what is in hand."""
+"""Sorting what is due, and keeping count of what is in hand."""
 
-import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from db.backoff import Backoff
 from poller import planning
 from poller.inhand import InHand
-from poller.patience import Patience
-from poller.providers.answers import AccountRefused, NoAnswer, Waiting
+from poller.providers.answers import Sms
 from poller.saving import Saved
-from poller.work import Outcome, Request, Row
+from poller.work import Ended, Outcome, Request, Row, SmsArrived
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 ROW = Row(
@@ -28,55 +25,6 @@ ROW = Row(
     updated_at=NOW,
     expires_at=NOW + timedelta(minutes=20),
 )
-
-
-def patience() -> Patience:
-    return Patience(Backoff(1, 30, random.Random(1)))
-
-
-def test_an_account_in_order_is_asked_at_once() -> None:
-    patient = patience()
-    patient.heard(Waiting(), 100)
-    assert patient.wait_s(100) == 0
-    assert patient.trouble is None
-
-
-def test_a_refused_account_is_left_alone_ever_longer_until_it_answers() -> None:
-    patient, now_s, waits = patience(), 100.0, []
-    for _ in range(8):
-        patient.heard(AccountRefused("BANNED"), now_s)
-        waits.append(patient.wait_s(now_s))
-        now_s += waits[-1]
-    assert 0.5 <= waits[0] <= 1
-    assert 15 <= waits[-1] <= 30
-    assert patient.trouble == "BANNED"
-    patient.heard(Waiting(), now_s)
-    patient.heard(AccountRefused("BANNED"), now_s)
-    assert patient.wait_s(now_s) <= 1
-
-
-def test_calls_that_fail_together_count_as_one() -> None:
-    patient = patience()
-    for _ in range(8):
-        patient.heard(AccountRefused("BANNED"), 100)
-    assert patient.wait_s(100) <= 1
-
-
-def test_a_retry_after_is_kept_up_to_ten_minutes() -> None:
-    patient = patience()
-    patient.heard(AccountRefused("RATE_LIMIT", 7), 100)
-    assert patient.wait_s(100) == 7
-    patient.heard(AccountRefused("RATE_LIMIT", 86_400), 100)
-    assert patient.wait_s(100) == 600
-
-
-def test_one_silent_number_is_not_a_silent_account() -> None:
-    patient = patience()
-    for _ in range(2):
-        patient.heard(NoAnswer("timeout"), 100)
-    assert patient.wait_s(100) == 0
-    patient.heard(NoAnswer("timeout"), 100)
-    assert patient.wait_s(100) > 0
 
 
 def test_numbers_that_wait_are_listed_together_and_others_dealt_with_alone() -> None:
@@ -138,3 +86,15 @@ def test_a_row_without_news_is_let_go() -> None:
     assert not in_hand.empty.is_set()
     in_hand.release(ROW)
     assert in_hand.empty.is_set()
+
+
+def test_once_another_holds_the_account_only_what_came_to_pass_is_kept() -> None:
+    in_hand = InHand()
+    other = replace(ROW, id=UUID(int=2))
+    in_hand.take([ROW, other])
+    sms = SmsArrived(Sms("1"), NOW, "9:1:x")
+    in_hand.put(Outcome(ROW, (sms, Ended("completed")), NOW, answered=((1, "completed"),)))
+    in_hand.put(Outcome(other, (Ended("timeout"),)))
+    in_hand.keep_only_news()
+    assert in_hand.batch(10, 100) == [Outcome(ROW, (sms,))]
+    assert list(in_hand.rows) == [ROW.id]
