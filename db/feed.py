@@ -2,12 +2,14 @@
 
 The gateway's loop and the service's /v1/changes read here, so that a cursor means the same to both.
 A page is of one snapshot: its changes are numbered after + 1, after + 2, ... without a gap, or a
-part of the history is gone, and `lost_cursor` says which.
+part of the history is gone, and `lost_cursor` says which. Whether it was pruned, or should be there
+and is not, `read_marks` tells.
 """
 
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Literal
 from uuid import UUID
 
@@ -47,8 +49,17 @@ class Page:
 
     @property
     def served_from(self) -> int:
-        """The lowest cursor that this page serves without a gap."""
-        return self.changes[0].seq - 1 if self.changes else self.last_seq
+        """The lowest cursor that this page serves without a gap: what is before it is gone."""
+        if not self.changes:
+            return self.last_seq
+        first, last = self.changes[0].seq, self.changes[-1].seq
+        if self.complete and last != self.last_seq:
+            return self.last_seq
+        return first - 1 if last - first < len(self.changes) else self._last_hole()
+
+    def _last_hole(self) -> int:
+        later = pairwise(reversed(self.changes))
+        return next(after.seq - 1 for after, before in later if before.seq != after.seq - 1)
 
 
 def lost_cursor(page: Page, cursor: int) -> LostCursor | None:
@@ -104,6 +115,13 @@ def _pages(rows: list[TupleRow], due: Mapping[str, int], most: int) -> list[Page
 
 def _seq(change: Change) -> int:
     return change.seq
+
+
+async def read_marks(connection: AsyncConnection[TupleRow], users: Iterable[str]) -> dict[str, int]:
+    """How far these users' feeds were pruned; without the users of whom nothing ever was."""
+    with translated():
+        cursor = await connection.execute(queries["pruned_marks"], {"user_ids": _array(users)})
+        return dict(await cursor.fetchall())
 
 
 async def read_epoch(connection: AsyncConnection[TupleRow]) -> UUID:

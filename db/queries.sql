@@ -18,6 +18,14 @@ left join lateral (
     limit %(most)s
 ) c on true
 
+-- name: pruned_marks
+-- Up to which number each of these users' feeds was pruned: that number stays, without its change.
+select due.user_id::text, mark.seq
+from unnest(%(user_ids)s::uuid[]) as due (user_id)
+cross join lateral (
+    select n.seq, n.tx, n.n from sonnette.numbers n where n.user_id = due.user_id order by n.seq limit 1) mark
+where not exists (select from sonnette.changes l where l.tx = mark.tx and l.n = mark.n)
+
 -- name: feeds_behind
 -- The sweep: which of these users' feeds have moved past what was delivered.
 select f.user_id::text

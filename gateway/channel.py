@@ -62,6 +62,15 @@ class Binding:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a user's bindings begin, or begin again: behind `feed_seq` in the history `epoch`."""
+
+    user: str
+    feed_seq: int
+    epoch: str
+
+
 class Channel:
     """A topic that a socket has joined.
 
@@ -73,6 +82,7 @@ class Channel:
         "_echo",
         "_join_ref",
         "_outlet",
+        "_places",
         "_prefix",
         "_ref",
         "_resyncs",
@@ -97,7 +107,8 @@ class Channel:
         self._outlet = outlet
         self._prefix = serializer.changes_prefix(join.topic)
         self._echo: list[msgspec.Raw] = []
-        self._resyncs: list[tuple[str, int, str]] = []
+        self._places: dict[str, Place] = {}
+        self._resyncs: list[tuple[str, Place]] = []
         # Serializer 1.0.0 has no join_ref; there the join's ref is one.
         self._join_ref = join.ref if join.join_ref is None else join.join_ref
         self._ref = join.ref
@@ -120,23 +131,29 @@ class Channel:
         self.bindings.append(binding)
         self._echo.append(msgspec.Raw(f'{echo[:-1]},"id":{binding.id}}}'.encode()))
 
-    def confirm(self, feed_seq: int | None, epoch: str | None) -> None:
-        """Answer the join; where there are bindings, `system` says from where they are served."""
+    def admit(self, place: Place) -> None:
+        """Note from where a user's bindings are served, for the answer to the join."""
+        if not self.joined:
+            self._places[place.user] = place
+
+    def confirm(self) -> None:
+        """Answer the join; `system` says for each user from where the bindings are served."""
         self.joined = True
         self.reply(self._ref, "ok", {"postgres_changes": self._echo})
         self._echo = []
-        if self.bindings:
-            self._system("postgres_changes", "Subscribed to PostgreSQL", feed_seq, epoch)
-        for lost in self._resyncs:
-            self._system("resync", *lost)
+        for place in self._places.values():
+            self._system("postgres_changes", "Subscribed to PostgreSQL", place)
+        self._places = {}
+        for message, place in self._resyncs:
+            self._system("resync", message, place)
         self._resyncs = []
 
-    def resync(self, message: str, feed_seq: int, epoch: str) -> None:
+    def resync(self, message: str, place: Place) -> None:
         """Say that the cursor cannot be served: read everything anew, changes follow feed_seq."""
         if self.joined:
-            self._system("resync", message, feed_seq, epoch)
+            self._system("resync", message, place)
         else:
-            self._resyncs.append((message, feed_seq, epoch))
+            self._resyncs.append((message, place))
 
     def changes(self, ids: Sequence[int], data: str) -> None:
         """Send one change; `data` is JSON text."""
@@ -165,17 +182,17 @@ class Channel:
         self.reply(ref, "ok", {})
         self._push(self._join_ref, self._join_ref, "phx_close", {})
 
-    def _system(
-        self, extension: str, message: str, feed_seq: int | None, epoch: str | None
-    ) -> None:
+    def _system(self, extension: str, message: str, place: Place) -> None:
         payload = {
             "status": "ok",
             "extension": extension,
             "message": message,
             "channel": self.topic.removeprefix(TOPIC_PREFIX),
-            "feed_seq": feed_seq,
-            "epoch": epoch,
+            "feed_seq": place.feed_seq,
+            "epoch": place.epoch,
         }
+        if self.user is None:  # service_role may have bindings of several users
+            payload["user_id"] = place.user
         self._push(self._join_ref, None, "system", payload)
 
     def _push(self, join_ref: Ref, ref: Ref, event: str, payload: Payload) -> None:

@@ -6,12 +6,13 @@ binding has a position of its own and gets the change that follows it, in order.
 queue: who has much to read already is passed over, and goes on from its position when it has read.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from uuid import UUID
 
 from db.feed import LIVE_ONLY, LostCursor, Page, lost_cursor, wire_epoch
+from gateway.audit import Audit, auditable
 from gateway.catalog import Catalog
-from gateway.channel import Binding, Channel
+from gateway.channel import Binding, Channel, Place
 from gateway.frames import ChangeFrame
 
 TABLE_CHANGED = 4004
@@ -31,6 +32,8 @@ class Hub:
         self._epoch: UUID | None = None
         self.catalog: Catalog | None = None
         self.delivered = 0
+        self.audit: Audit | None = None
+        self.gaps: dict[str, int] = {}  # up to there a user's changes are pruned, or are lost
 
     # --- who is there
 
@@ -51,6 +54,7 @@ class Hub:
                 self._feeds.pop(binding.user, None)
                 self._due.pop(binding.user, None)
                 self._replayed.discard(binding.user)
+            self._end_audit(binding)
 
     @property
     def users(self) -> int:
@@ -66,6 +70,22 @@ class Hub:
             if user not in self._due and len(reached) == len(bindings):
                 known[user] = min(reached)
         return known
+
+    # --- whether they get it
+
+    def begin_audit(self, choose: Callable[[Sequence[str]], str]) -> None:
+        """From now on note what one binding of one user is sent."""
+        self.audit = None
+        if not self._feeds:
+            return
+        of_user = filter(auditable, self._feeds[choose(list(self._feeds))])
+        found = next(of_user, None)
+        if found is not None and found.position is not None:
+            self.audit = Audit(found, found.position)
+
+    def _end_audit(self, binding: Binding) -> None:
+        if self.audit is not None and self.audit.binding is binding:
+            self.audit = None
 
     # --- who is due
 
@@ -207,28 +227,39 @@ class Hub:
             if channel.open:
                 channel.changes(ids, frame.data(prev, columns))
                 self.delivered += 1
+                if self.audit is not None and self.audit.binding.channel is channel:
+                    self.audit.note(ids, change.seq)
 
     def _admit(self, bindings: list[Binding], page: Page, epoch: str) -> None:
         """Give new bindings their place, answer the joins that are complete, resync the lost."""
+        place = Place(page.user, page.last_seq, epoch)
         lost: dict[Channel, LostCursor] = {}
         for binding in bindings:
-            reason = _lost(binding, page, epoch)
+            reason = self._settle(binding, page, place)
             if reason is not None:
-                binding.position = None
                 lost[binding.channel] = reason
-            if binding.position is None:
-                binding.position = page.last_seq
-                binding.sent = page.last_seq
-            elif not binding.admitted:
-                binding.sent = binding.position
-            binding.admitted = True
         for channel in {one.channel: None for one in bindings}:
             if not channel.joined and all(one.admitted for one in channel.bindings):
-                # Over several users (service_role) there is no one number to name.
-                alone = all(one.user == page.user for one in channel.bindings)
-                channel.confirm(*(page.last_seq, epoch) if alone else (None, None))
+                channel.confirm()
         for channel, reason in lost.items():
-            channel.resync(reason, page.last_seq, epoch)
+            channel.resync(reason, place)
+
+    def _settle(self, binding: Binding, page: Page, place: Place) -> LostCursor | None:
+        """Give a binding its position; why it is not the one that it came with."""
+        reason = _lost(binding, page, place.epoch)
+        if reason is not None:
+            self._end_audit(binding)
+            binding.position = None
+        if reason == "cursor too old":
+            self.gaps[page.user] = max(self.gaps.get(page.user, 0), page.served_from)
+        if binding.position is None:
+            binding.position = binding.sent = page.last_seq
+        elif not binding.admitted:
+            binding.sent = binding.position
+        if not binding.admitted:
+            binding.channel.admit(place)
+        binding.admitted = True
+        return reason
 
     def _after(self, user: str) -> int | None:
         """From where the user's feed is read next; None: nobody can take anything of it.

@@ -19,6 +19,13 @@ class Metrics:
         self.lost_rings = self._counter(
             "lost_rings", "Users whom only the sweep found to be behind: their ring was lost"
         )
+        self.losses = self._counter(
+            "loss_detected",
+            "Times that changes were missing which the log must have, or were not sent",
+        )
+        self.audited = self._counter(
+            "changes_audited", "Changes of the log held against what was sent of them"
+        )
         self.changes = self._counter("changes_read", "Changes read from the feeds")
         self.failures = self._counter("read_failures", "Reads that failed; they were repeated")
         self.slowed = self._counter(

@@ -2,8 +2,8 @@
 
 At most one read is in flight, for all due users at once; under load the batches grow and the reads
 do not. Between reads, on the same connection, the loop does its rounds: epoch and catalog every few
-seconds, and each minute a sweep that finds users whose ring was lost. When the connection fails
-everybody is due again after the next one is open: a lost ring or read costs delay alone.
+seconds, an audit, and each minute a sweep that finds users whose ring was lost. When the connection
+fails everybody is due again after the next one is open: a lost ring or read costs delay alone.
 """
 
 import asyncio
@@ -20,6 +20,7 @@ from db.connect import connect, limited
 from db.errors import SonnetteError, translated
 from db.queries import queries
 from gateway import catalog
+from gateway.auditor import Auditor
 from gateway.columns import Collation, Letters
 from gateway.hub import Hub
 from gateway.metrics import Metrics
@@ -42,6 +43,7 @@ class Pace:
 
     catalog_s: float = 5
     sweep_s: float = 60
+    audit_s: float = 10
     anybody_s: float = 1
 
 
@@ -76,6 +78,7 @@ class Relay:
         self._suspects: dict[str, int] = {}
         self._letters: dict[Collation, Letters] = {}
         self.hub = Hub(on_due=self._work.set)
+        self._auditor = Auditor(self.hub, metrics)
         self.reading = asyncio.Event()
         self.problems: list[str] = ["the database has not been read yet"]
 
@@ -112,6 +115,7 @@ class Relay:
         clock = asyncio.get_running_loop().time
         catalog_round = Every(self._pace.catalog_s, clock())
         sweep_round = Every(self._pace.sweep_s, clock() + self._pace.sweep_s)
+        audit_round = Every(self._pace.audit_s, clock())
         anybody_round = Every(self._pace.anybody_s, clock())
         while True:
             if catalog_round.due(clock()):
@@ -123,14 +127,17 @@ class Relay:
             if sweep_round.due(clock()):
                 with limited(connection, READ_LIMIT_S, "a read"):
                     await self._sweep(connection)
+            if audit_round.due(clock()):
+                with limited(connection, READ_LIMIT_S, "a read"):
+                    await self._auditor.audit(connection)
             if self._anybody and anybody_round.due(clock()):
                 self._anybody = False
                 self.hub.mark_all()
             if self.hub.anyone_due:
                 await self._turn(connection)
             else:
-                others_s = anybody_round.at_s if self._anybody else catalog_round.at_s
-                await self._wait(min(others_s, catalog_round.at_s) - clock())
+                rounds = [catalog_round, audit_round, *[anybody_round] * self._anybody]
+                await self._wait(min(one.at_s for one in rounds) - clock())
 
     async def _wait(self, at_most_s: float) -> None:
         self._work.clear()
@@ -156,6 +163,9 @@ class Relay:
             if self.hub.delivered - last_pause >= FRAMES_PER_TURN:
                 last_pause = self.hub.delivered
                 await asyncio.sleep(0)
+        if self.hub.gaps:
+            with limited(connection, READ_LIMIT_S, "a read"):
+                await self._auditor.look_into_gaps(connection)
 
     async def _read(
         self, connection: AsyncConnection[TupleRow], due: Mapping[str, int]

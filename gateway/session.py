@@ -172,7 +172,7 @@ class Session:
             channel.bind(binding, one.echo)
         self._hub.add(channel)
         if not wanted:
-            channel.confirm(None, None)
+            channel.confirm()
 
     def _leave(self, message: Message) -> None:
         channel = self._joined(message)

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from time import monotonic
 
 import psycopg
+import pytest
 
 from gateway.metrics import Metrics
 from gateway.relay import Pace, Relay
@@ -13,7 +14,7 @@ from tests.db_helpers import ALICE, BOB, Connection
 from tests.facts import eventually
 from tests.fixtures.postgres import Database
 from tests.integration.gateway_wire import cargo
-from tests.unit.gateway_parts import Client, token
+from tests.unit.gateway_parts import TOPIC, Client, token, told
 
 NEVER_S = 3600
 QUIET = Pace(catalog_s=NEVER_S, sweep_s=NEVER_S, anybody_s=NEVER_S)
@@ -164,3 +165,101 @@ async def test_a_read_that_does_not_come_back_is_given_up_before_clients_give_up
         await eventually(lambda: served.sent)
         assert served.changes() == [([1], 1, 0)]
         await eventually(lambda: one.relay.problems == [])
+
+
+# --- losses
+
+
+async def prune_before(db: Connection, seq: int) -> None:
+    """Make alice's changes old up to that one, and prune them."""
+    await db.execute(
+        "update sonnette.changes c set at = at - interval '2 days' from sonnette.numbers m"
+        " where m.tx = c.tx and m.n = c.n and m.seq <= %s",
+        (seq,),
+    )
+    await db.execute("select sonnette.prune(interval '1 day', 10000)")
+
+
+async def test_what_was_pruned_is_no_loss(database: Database, cargo_db: Connection) -> None:
+    await cargo_db.execute("insert into cargo select n, %s from generate_series(1, 9) n", (ALICE,))
+    await prune_before(cargo_db, 5)
+    async with running(database) as one:
+        client = Client(one.relay.hub)
+        client.join(cargo(since=2), access_token=token())
+        await eventually(lambda: len(client.sent) >= 3)
+        assert told(client)[-1] == ("resync", "cursor too old", 9)
+        await eventually(lambda: not one.relay.hub.gaps)
+        assert one.count("loss_detected_total") == 0
+
+
+async def test_pruning_in_the_middle_of_a_replay_is_told_and_then_live(
+    database: Database, cargo_db: Connection
+) -> None:
+    async with (
+        running(database) as one,
+        await psycopg.AsyncConnection.connect(database.dsn()) as pruner,
+    ):
+        await cargo_db.execute(
+            "insert into cargo select n, %s from generate_series(1, 5000) n", (ALICE,)
+        )
+        client = Client(one.relay.hub)
+        client.join(cargo(since=0), access_token=token())
+        await eventually(lambda: len(client.sent) > 2)
+        await pruner.execute("lock table sonnette.numbers in access exclusive mode")
+        await prune_before(pruner, 5000)
+        await pruner.commit()
+        await eventually(lambda: "resync" in client.sent[-1])
+        await put(cargo_db, 5001)
+        one.relay.on_ring("sonnette", f"{ALICE}:5001")
+        await eventually(lambda: "postgres_changes" in client.sent[-1])
+        frames = client.take()[2:]
+        seen = [frame["payload"]["data"]["record"]["feed_seq"] for frame in frames[:-2]]
+        assert seen == list(range(1, len(seen) + 1))
+        assert 0 < len(seen) < 5000, "it was in the middle"
+        said, record = frames[-2]["payload"], frames[-1]["payload"]["data"]["record"]
+        assert (said["message"], said["feed_seq"]) == ("cursor too old", 5000)
+        assert (record["feed_seq"], record["feed_prev"]) == (5001, 5000)
+        assert one.count("loss_detected_total") == 0
+
+
+@pytest.mark.parametrize("missing", [1, 4, 6])
+async def test_a_change_that_is_missing_is_told_and_counted_as_a_loss(
+    database: Database, cargo_db: Connection, missing: int
+) -> None:
+    """At the front, in the middle and at the end of what is read."""
+    async with running(database) as one:
+        client = await one.joined()
+        await cargo_db.execute(
+            "insert into cargo select n, %s from generate_series(1, 6) n", (ALICE,)
+        )
+        await cargo_db.execute("delete from sonnette.numbers where seq = %s", (missing,))
+        one.relay.on_ring("sonnette", f"{ALICE}:6")
+        await eventually(lambda: client.sent)
+        assert told(client) == [("resync", "cursor too old", 6)]
+        await eventually(lambda: one.count("loss_detected_total") == 1)
+
+
+async def test_the_audit_goes_over_what_was_sent_and_finds_nothing(
+    database: Database, cargo_db: Connection
+) -> None:
+    pace = Pace(catalog_s=NEVER_S, sweep_s=NEVER_S, anybody_s=NEVER_S, audit_s=0.05)
+    async with running(database, pace) as one:
+        client = await one.joined()
+        for number in range(1, 400):
+            await put(cargo_db, number)
+            one.relay.on_ring("sonnette", f"{ALICE}:{number}")
+        await eventually(lambda: len(client.sent) == 399)
+        await eventually(lambda: one.count("changes_audited_total") > 100)
+        assert one.count("loss_detected_total") == 0
+
+
+async def test_the_audit_finds_what_was_left_out(database: Database, cargo_db: Connection) -> None:
+    pace = Pace(catalog_s=NEVER_S, sweep_s=NEVER_S, anybody_s=NEVER_S, audit_s=0.2)
+    async with running(database, pace) as one:
+        client = await one.joined()
+        await eventually(lambda: one.relay.hub.audit is not None)
+        await put(cargo_db, 1)
+        [binding] = client.session.channels[TOPIC].bindings
+        binding.position = 1  # as a mistake of the gateway would: moved on, and not sent
+        await eventually(lambda: one.count("loss_detected_total") == 1)
+        assert client.take() == []

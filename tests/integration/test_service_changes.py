@@ -147,6 +147,57 @@ async def test_a_cursor_older_than_the_log_is_410(
     assert (await changes(alice, after=3)).json()["changes"][0]["feed_seq"] == 4
 
 
+async def test_a_log_that_is_pruned_between_two_pages_is_410_and_then_goes_on(
+    alice: httpx.AsyncClient, shop: Market, db: Connection
+) -> None:
+    user = await user_of(alice)
+    await shop.received(user, "358042")
+    first = (await changes(alice, after=0, limit=2)).json()
+    assert first["more"]
+    await prune_everything(db)
+    answer = await changes(alice, after=first["feed_seq"], epoch=first["epoch"])
+    assert (answer.status_code, answer.json()["code"]) == (410, "cursor_too_old")
+    listed = (await alice.get("/v1/activations")).json()
+    assert (await changes(alice, after=listed["feed_seq"])).json()["changes"] == []
+    await shop.credit(user, "1.00")
+    found = (await changes(alice, after=listed["feed_seq"])).json()["changes"]
+    assert [change["feed_seq"] for change in found] == [listed["feed_seq"] + 1]
+
+
+async def prune_everything(db: Connection) -> None:
+    """What a service with a very short retention would do."""
+    await db.execute("select sonnette.prune(interval '0', 100000)")
+
+
+@pytest.mark.parametrize("missing", [1, 3])
+async def test_a_hole_in_a_feed_is_never_served_over(
+    alice: httpx.AsyncClient, shop: Market, db: Connection, missing: int
+) -> None:
+    user = await user_of(alice)
+    await shop.received(user, "358042")
+    await db.execute(
+        "delete from sonnette.numbers where user_id = %s and seq = %s", (user, missing)
+    )
+    answer = await changes(alice, after=0)
+    assert (answer.status_code, answer.json()["code"]) == (410, "cursor_too_old")
+    assert (await changes(alice, after=missing)).json()["changes"][0]["feed_seq"] == missing + 1
+
+
+async def test_cursors_into_an_empty_feed(service: RunningService) -> None:
+    async with service.user(uuid4()) as stranger:
+        me = (await stranger.get("/v1/me")).json()
+        assert (await changes(stranger, after=0, epoch=me["epoch"])).status_code == 200
+        ahead = await changes(stranger, after=1, epoch=me["epoch"])
+        assert (ahead.status_code, ahead.json()["feed_seq"]) == (409, 0)
+
+
+async def test_an_epoch_is_looked_at_without_a_cursor_too(alice: httpx.AsyncClient) -> None:
+    me = (await alice.get("/v1/me")).json()
+    assert (await changes(alice, epoch=me["epoch"])).json()["feed_seq"] == me["feed_seq"]
+    answer = await changes(alice, epoch="0" * 16)
+    assert (answer.status_code, answer.json()["code"]) == (409, "other_history")
+
+
 async def test_a_table_that_is_put_on_the_feed_is_there(
     alice: httpx.AsyncClient, db: Connection
 ) -> None:

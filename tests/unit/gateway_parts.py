@@ -67,12 +67,16 @@ def activations(event: str = "*", **extra: object) -> Frame:
 
 
 class Feeds:
-    """Every user's feed: `rows[user]` is all that ever happened, of which `pruned` are gone."""
+    """Every user's feed: `rows[user]` is all that ever happened.
+
+    Of it the first `pruned` are gone, as they should, and those in `missing`, as they never should.
+    """
 
     def __init__(self, epoch: int = 1) -> None:
         self.epoch = UUID(int=epoch)
         self.rows: dict[str, list[Change]] = {}
         self.pruned: dict[str, int] = {}
+        self.missing: dict[str, set[int]] = {}
 
     def add(
         self, user: str = ALICE, op: str = "UPDATE", table: str = "activations", **columns: object
@@ -91,7 +95,9 @@ class Feeds:
 
     def _page(self, user: str, after: int, most: int) -> Page:
         rows = self.rows.get(user, [])
-        kept = [row for row in rows if row.seq > max(after, self.pruned.get(user, 0))][:most]
+        missing = self.missing.get(user, set())
+        there = [row for row in rows if row.seq not in missing]
+        kept = [row for row in there if row.seq > max(after, self.pruned.get(user, 0))][:most]
         return Page(user, after, len(rows), kept, complete=len(kept) < most)
 
     def turn(self, hub: Hub, most: int = 100) -> None:

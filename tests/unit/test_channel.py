@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from gateway.channel import Binding, Channel
+from gateway.channel import Binding, Channel, Place
 from gateway.protocol import V1, V2, Message
 from tests.unit.gateway_parts import ALICE, TOPIC, Sent
 
@@ -17,6 +17,7 @@ def channel(sent: Sent, join: Message = JOIN, vsn: type[V1] | type[V2] = V2) -> 
 
 def bind(one: Channel, number: int, echo: str = '{"event":"*"}') -> Binding:
     binding = Binding(number, one, ALICE, "*", "public", "activations", None, None, None)
+    one.user = ALICE
     one.bind(binding, echo)
     return binding
 
@@ -27,7 +28,8 @@ def test_the_join_is_answered_with_each_binding_and_its_id_then_comes_system() -
     bind(one, 1, '{"event":"INSERT","mine":1}')
     bind(one, 2)
     assert sent == []
-    one.confirm(42, "e1")
+    one.admit(Place(ALICE, 42, "e1"))
+    one.confirm()
     assert sent == [
         '["1","2","realtime:sms","phx_reply",{"status":"ok","response":{"postgres_changes":'
         '[{"event":"INSERT","mine":1,"id":1},{"event":"*","id":2}]}}]',
@@ -38,7 +40,7 @@ def test_the_join_is_answered_with_each_binding_and_its_id_then_comes_system() -
 
 def test_without_bindings_there_is_nothing_that_system_could_speak_of() -> None:
     sent = Sent()
-    channel(sent).confirm(None, None)
+    channel(sent).confirm()
     assert sent == [
         '["1","2","realtime:sms","phx_reply",{"status":"ok","response":{"postgres_changes":[]}}]'
     ]
@@ -47,7 +49,7 @@ def test_without_bindings_there_is_nothing_that_system_could_speak_of() -> None:
 def test_serializer_1_has_no_join_ref_on_the_wire_and_takes_the_joins_ref_for_it() -> None:
     sent = Sent()
     one = channel(sent, Message(None, "7", TOPIC, "phx_join", {}), V1)
-    one.confirm(None, None)
+    one.confirm()
     one.fail(4001, "Token has expired")
     assert [json.loads(text) for text in sent] == [
         {
@@ -65,10 +67,11 @@ def test_a_resync_waits_until_the_join_is_answered() -> None:
     sent = Sent()
     one = channel(sent)
     bind(one, 1)
-    one.resync("cursor too old", 41, "e1")
+    one.resync("cursor too old", Place(ALICE, 41, "e1"))
     assert sent == []
-    one.confirm(42, "e1")
-    one.resync("other history", 43, "e2")
+    one.admit(Place(ALICE, 42, "e1"))
+    one.confirm()
+    one.resync("other history", Place(ALICE, 43, "e2"))
     told = [json.loads(text)[4] for text in sent[1:]]
     assert [(said["extension"], said["message"], said["feed_seq"]) for said in told] == [
         ("postgres_changes", "Subscribed to PostgreSQL", 42),

@@ -1,8 +1,11 @@
 """Cursors that cannot be served, and histories that are others: an explicit resync, never a gap."""
 
+import pytest
+
 from gateway.hub import Hub
 from tests.unit.gateway_parts import (
     ALICE,
+    BOB,
     SUBSCRIBED,
     Client,
     Feeds,
@@ -93,6 +96,105 @@ def test_a_served_binding_that_fell_behind_what_is_kept_is_told(
     feeds.pruned[ALICE] = 2
     turn(hub, feeds)
     assert told(client) == [("resync", "cursor too old", 3)]
+
+
+def test_a_hole_in_the_middle_of_a_page_is_told_to_those_before_it_alone(
+    client: Client, hub: Hub, feeds: Feeds
+) -> None:
+    for _ in range(6):
+        feeds.add()
+    feeds.missing[ALICE] = {3}
+    client.join(activations(since=0))
+    client.join(activations(since=4), topic="realtime:behind it")
+    feeds.turn(hub)
+    frames = client.take()
+    assert [
+        (one["topic"], one["payload"]["message"], one["payload"]["feed_seq"])
+        for one in frames
+        if one["event"] == "system" and one["payload"]["extension"] == "resync"
+    ] == [("realtime:sms", "cursor too old", 6)]
+    changes = [one for one in frames if one["event"] == "postgres_changes"]
+    assert {one["topic"] for one in changes} == {"realtime:behind it"}
+    assert len(changes) == 2
+    assert hub.gaps == {ALICE: 3}
+
+
+def test_a_hole_at_the_end_of_a_page_is_told_and_what_follows_is_served(
+    client: Client, hub: Hub, feeds: Feeds
+) -> None:
+    joined(client, hub, feeds)
+    for _ in range(3):
+        feeds.add()
+    feeds.missing[ALICE] = {3}
+    turn(hub, feeds)
+    assert told(client) == [("resync", "cursor too old", 3)]
+    assert hub.gaps == {ALICE: 3}
+    feeds.add()
+    turn(hub, feeds)
+    assert client.changes() == [([1], 4, 3)]
+
+
+def test_a_replay_that_is_overtaken_by_pruning_is_told_and_then_live(
+    client: Client, hub: Hub, feeds: Feeds
+) -> None:
+    for _ in range(9):
+        feeds.add()
+    client.join(activations(since=0))
+    feeds.turn(hub, most=3)
+    feeds.pruned[ALICE] = 7
+    turn(hub, feeds, most=3)
+    frames = client.take()
+    assert [one["event"] for one in frames] == [
+        "phx_reply", "system", *["postgres_changes"] * 3, "system",
+    ]  # fmt: skip
+    assert frames[-1]["payload"]["message"] == "cursor too old"
+    assert (frames[-1]["payload"]["feed_seq"], hub.gaps) == (9, {ALICE: 7})
+    feeds.add()
+    turn(hub, feeds)
+    assert client.changes() == [([1], 10, 9)]
+
+
+@pytest.mark.parametrize(("since", "message"), [(0, None), (1, "cursor ahead")])
+def test_a_cursor_into_an_empty_feed(
+    client: Client, hub: Hub, feeds: Feeds, since: int, message: str | None
+) -> None:
+    client.join(activations(since=since, epoch=feeds.wire_epoch()))
+    feeds.turn(hub)
+    resyncs = [] if message is None else [("resync", message, 0)]
+    assert told(client) == [("postgres_changes", SUBSCRIBED, 0), *resyncs]
+    feeds.add()
+    turn(hub, feeds)
+    assert client.changes() == [([1], 1, 0)]
+
+
+def test_another_users_cursor_is_of_another_history(client: Client, hub: Hub, feeds: Feeds) -> None:
+    for user in (ALICE, BOB):
+        feeds.add(user)
+    client.join(activations(since=1, epoch=feeds.wire_epoch(BOB)))
+    feeds.turn(hub)
+    assert told(client)[1:] == [("resync", "other history", 1)]
+
+
+def test_bindings_of_one_channel_each_have_their_own_cursor(
+    client: Client, hub: Hub, feeds: Feeds
+) -> None:
+    for _ in range(5):
+        feeds.add()
+    feeds.pruned[ALICE] = 1
+    client.join(*[activations(since=since) for since in (0, 1, 4, 5, 6)], activations())
+    feeds.turn(hub)
+    frames = client.take()
+    resyncs = [one["payload"] for one in frames if one["event"] == "system"][1:]
+    assert len(resyncs) == 1, "one for each channel and read: all of it is to be read anew"
+    changes = [
+        (one["payload"]["ids"], one["payload"]["data"]["record"]["feed_prev"])
+        for one in frames
+        if one["event"] == "postgres_changes"
+    ]
+    assert changes == [([2], 1), ([2], 2), ([2], 3), ([2, 3], 4)]
+    feeds.add()
+    turn(hub, feeds)
+    assert client.changes() == [([1, 2, 3, 4, 5, 6], 6, 5)]
 
 
 # --- another history

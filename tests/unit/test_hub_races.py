@@ -113,9 +113,11 @@ def test_a_channel_over_two_users_is_answered_when_both_are_read(
     hub.deliver(first)
     assert client.take() == []
     hub.deliver(second)
-    reply, system = client.take()
-    assert len(reply["payload"]["response"]["postgres_changes"]) == 2
-    assert (system["payload"]["feed_seq"], system["payload"]["epoch"]) == (None, None)
+    reply, *systems = [frame["payload"] for frame in client.take()]
+    assert len(reply["response"]["postgres_changes"]) == 2
+    assert [(one["user_id"], one["feed_seq"], one["epoch"]) for one in systems] == [
+        (ALICE, 0, feeds.wire_epoch(ALICE)), (BOB, 1, feeds.wire_epoch(BOB)),
+    ]  # fmt: skip
     feeds.add(ALICE)
     feeds.add(BOB)
     turn(hub, feeds)
@@ -134,7 +136,12 @@ def test_what_is_lost_before_the_other_user_is_read_is_still_told(
     assert first.user == ALICE
     hub.deliver(first)
     hub.deliver(second)
-    assert told(client) == [("postgres_changes", SUBSCRIBED, None), ("resync", "cursor ahead", 0)]
+    systems = [frame["payload"] for frame in client.take() if frame["event"] == "system"]
+    assert [(one["extension"], one["message"], one["user_id"]) for one in systems] == [
+        ("postgres_changes", SUBSCRIBED, ALICE),
+        ("postgres_changes", SUBSCRIBED, BOB),
+        ("resync", "cursor ahead", ALICE),
+    ]
 
 
 def test_a_change_that_comes_before_the_other_user_is_read_waits_for_the_answer(
@@ -150,7 +157,24 @@ def test_a_change_that_comes_before_the_other_user_is_read_waits_for_the_answer(
     deliver(hub, first)
     assert client.take() == []
     turn(hub, feeds)
-    assert client.events() == ["phx_reply", "system", "postgres_changes"]
+    assert client.events() == ["phx_reply", "system", "system", "postgres_changes"]
+
+
+def test_the_number_in_system_is_that_of_the_first_read_of_each_user(
+    client: Client, hub: Hub, feeds: Feeds
+) -> None:
+    """What happens to one user until the other is read is delivered, and follows that number."""
+    of_both = [activations(filter=f"user_id=eq.{user}") for user in (ALICE, BOB)]
+    client.join(*of_both, access_token=role_token("service_role"))
+    first = feeds.read(hub.take_due(1))
+    assert [page.user for page in first] == [ALICE]
+    deliver(hub, first)
+    feeds.add(ALICE)
+    turn(hub, feeds)
+    said = [frame["payload"] for frame in client.take()[1:]]
+    assert [one["feed_seq"] for one in said[:2]] == [0, 0]
+    record = said[2]["data"]["record"]
+    assert (record["feed_seq"], record["feed_prev"]) == (1, 0)
 
 
 # --- everything at once
