@@ -93,6 +93,10 @@ class HandlerApiClient:
             status = await self._read_all_in_parts(order_id)
         if not isinstance(status, AllSms):
             return status
+        if self._dialect.has_all_sms:
+            more = handler_api.all_sms_params(order_id)
+            every = await self._ask("read_all", more, handler_api.all_sms)
+            status = every if isinstance(every, AllSms) and every.sms else status
         return reading.merged(status, await self.check_many(), order_id)
 
     async def _read_all_in_parts(self, order_id: str) -> AllAnswer:

@@ -21,8 +21,8 @@ class Dialect:
     empty one when something of its own is broken. `has_order_id`: a purchase can carry our
     reference, by which a repeat of it is harmless. `cancel_after_s`: how old a number must be to be
     cancelled. `requests_per_s`: how fast an account may ask, on the safe side of what is published.
-    `buys_by`: the action that buys (handler_api). `rereads_by`: the action that tells every SMS of
-    one number (handler_api).
+    `buys_by`: the action that buys (handler_api). `has_all_sms`: one action tells every SMS of a
+    number (handler_api).
     """
 
     name: str
@@ -35,7 +35,7 @@ class Dialect:
     cancel_after_s: int = 120
     requests_per_s: float = 10.0
     buys_by: str = "getNumberV2"
-    rereads_by: str = "getStatusV2"
+    has_all_sms: bool = False
 
 
 _ALL = (
@@ -47,7 +47,7 @@ _ALL = (
         has_list=True,
         page_rows=100,
         requests_per_s=5.0,  # 50 are published; probes were refused after some six in a row
-        rereads_by="getAllSms",
+        has_all_sms=True,
     ),
     Dialect(
         "tiger",
@@ -69,7 +69,6 @@ _ALL = (
         "handler_api",
         "https://smsbower.page/stubs/handler_api.php",
         has_list=False,
-        rereads_by="getStatus",
     ),
     Dialect(
         "smshub",
@@ -77,7 +76,6 @@ _ALL = (
         "https://smshub.org/stubs/handler_api.php",
         has_list=False,
         buys_by="getNumber",
-        rereads_by="getStatus",
     ),
     Dialect(
         "5sim",

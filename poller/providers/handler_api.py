@@ -63,6 +63,7 @@ SET_REFUSALS = (
     *("EARLY_CANCEL_DENIED", "BAD_STATUS", "OTP_RECEIVED", "NEW_OTP_RECEIVED"),
     *("FREE_CANCELLATION_EXPIRED", "ACTIVATION_NOT_ACTIVE", "BAD_SERVICE"),
 )
+ALL_SMS_ROWS = 100
 MAX_LIFETIME_S = 30 * 86_400
 EDGE_BLOCK = re.compile(rb"error (code: )?1020\b", re.IGNORECASE)
 EDGE_BAN_S = 10
@@ -99,6 +100,11 @@ def buy_params(order: Order, dialect: Dialect) -> Mapping[str, str]:
     return params
 
 
+def all_sms_params(order_id: str) -> Mapping[str, str]:
+    """The parameters of getAllSms."""
+    return {"action": "getAllSms", "id": order_id, "size": str(ALL_SMS_ROWS)}
+
+
 def page_params(start: int, rows: int) -> Mapping[str, str]:
     """The parameters of one page of getActiveActivations."""
     return {"start": str(start), "limit": str(rows)}
@@ -115,7 +121,10 @@ def status(reply: Reply) -> StatusAnswer:
 
 
 def all_sms(reply: Reply) -> AllAnswer:
-    """What getStatusV2 answered: the newest SMS with its text, or what was heard in a call."""
+    """What getStatusV2 answered: the newest SMS with its text, or what was heard in a call.
+
+    HeroSMS' getStatusV2 and getAllSms too, which have one or all under `data`.
+    """
     return _answer(reply, lambda word: reading.from_status(_status_word(word)), _all_document)
 
 
@@ -205,7 +214,8 @@ def _bought_document(document: Document) -> Bought:
 
 def _lifetime_s(document: dict[str, Json]) -> int | None:
     """From the two times together, because neither tells its time zone."""
-    begin, end = document.get("activationTime"), document.get("activationEndTime")
+    begin = document.get("activationTime")
+    end = document.get("activationEndTime", document.get("activationEnd"))
     try:
         lifetime = datetime.fromisoformat(str(end)) - datetime.fromisoformat(str(begin))
     except (ValueError, TypeError):
@@ -238,13 +248,11 @@ def _newest(text: str) -> Sms:
 def _all_document(document: Document) -> AllSms:
     if isinstance(document, list):
         raise NotDocumented
-    found = document.get("sms") or document.get("call")
-    if found is None:
-        return AllSms()
-    if not isinstance(found, dict):
+    told = [document[name] for name in ("sms", "call", "data") if name in document]
+    if not told:
         raise NotDocumented
-    code, text = wire.sms_part(found.get("code")), wire.sms_part(found.get("text"))
-    return AllSms((Sms(code, text),)) if code or text else AllSms()
+    found = next((value for value in told if value), [])
+    return AllSms(tuple(handler_lists.all_sms(found if isinstance(found, list) else [found])))
 
 
 def _full_sms_word(word: Word) -> Sms | None:

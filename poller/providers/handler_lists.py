@@ -57,6 +57,17 @@ def _sms(codes: list[str | None], texts: list[str | None]) -> tuple[Sms, ...]:
     return tuple(Sms(code, next((t for t in known if code in t), None)) for code in found)
 
 
+def all_sms(entries: list[Json]) -> list[Sms]:
+    """`[{code, text, date}]`, oldest first where each tells its date."""
+    if not all(isinstance(entry, dict) for entry in entries):
+        raise NotDocumented
+    told = [entry for entry in entries if isinstance(entry, dict)]
+    if all(isinstance(entry.get("date"), str) for entry in told):
+        told.sort(key=lambda entry: str(entry.get("date")))
+    read = [(wire.sms_part(entry.get("code")), wire.sms_part(entry.get("text"))) for entry in told]
+    return [Sms(code, text) for code, text in read if code or text]
+
+
 def _parts(value: Json) -> list[str | None]:
     """A list, a single text, or a list in brackets written as text: `["1"]`, `"1"`, `"[1]"`."""
     if isinstance(value, list):

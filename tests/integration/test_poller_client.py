@@ -1,9 +1,11 @@
 """The HTTP skin over real sockets: bounded in time and size, and silent about the api_key."""
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from decimal import Decimal
 from typing import TypeAlias
 
@@ -11,6 +13,8 @@ import pytest
 
 from poller.providers.answers import (
     AccountRefused,
+    ActiveList,
+    AllSms,
     AskedAgain,
     Balance,
     Bought,
@@ -19,11 +23,14 @@ from poller.providers.answers import (
     NoAnswer,
     NotKnown,
     PriceList,
+    Refused,
+    Sms,
     Unexpected,
     Waiting,
 )
 from poller.providers.base import Order, Provider
 from poller.providers.client import HandlerApiClient
+from poller.providers.clients import client_for
 from poller.providers.dialects import DIALECTS
 from poller.providers.http import http_client
 from poller.simulator import Simulator, new_provider, utc_now
@@ -32,6 +39,7 @@ from tests.served import free_address, served
 KEY = "a-secret-key"
 PATH = "/stubs/handler_api.php"
 ORDER = Order("a-reference", "wa", "6", None, Decimal("0.5"))
+FIVE_SIM_ORDER = replace(ORDER, service_code="whatsapp", country_code="indonesia")
 Talk: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -58,6 +66,15 @@ async def client_of(
             observe=calls or Calls(),
             ask_timeout_s=1,
         )
+
+
+@asynccontextmanager
+async def dialect_client(url: str, dialect: str) -> AsyncIterator[Provider]:
+    """A client of the simulator at `url` in that dialect."""
+    path, key = ("/v1", "demo") if dialect == "5sim" else (PATH, f"demo-{dialect}")
+    key = "demo" if dialect == "sms-activate" else key
+    async with http_client(url) as http:
+        yield client_for(DIALECTS[dialect], http, url=url + path, api_key=key, observe=Calls())
 
 
 @asynccontextmanager
@@ -196,3 +213,79 @@ async def test_the_key_stands_in_no_log_at_any_level(caplog: pytest.LogCaptureFi
         await provider.balance()
     assert KEY not in caplog.text
     assert KEY not in repr(provider)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "every"),
+    [
+        ("sms-activate", True),
+        ("hero", True),
+        ("tiger", True),
+        ("grizzly", True),
+        ("smsbower", False),
+        ("smshub", False),
+        ("5sim", True),
+    ],
+)
+async def test_all_that_a_provider_knows_of_a_number_is_read_again(
+    dialect: str, every: bool
+) -> None:
+    simulator = Simulator(new_provider(utc_now(), seed=1), utc_now)
+    side = simulator.accounts.of[dialect]
+    async with (
+        served(simulator.app()) as address,
+        dialect_client(address.url(), dialect) as provider,
+    ):
+        bought = await provider.buy(FIVE_SIM_ORDER if dialect == "5sim" else ORDER)
+        assert isinstance(bought, Bought)
+        number = side.find(bought.order_id, utc_now())
+        texts = ["Your code is 111111", "Your code is 222222"]
+        for text in texts:
+            side.deliver(number, text, None, utc_now())
+        found = await provider.read_all(bought.order_id)
+        whole = AllSms((Sms("111111", texts[0]), Sms("222222", texts[1])))
+        assert found == (whole if every else AllSms((Sms("222222"),)))
+
+
+@pytest.mark.parametrize("dialect", ["hero", "tiger", "5sim"])
+async def test_a_list_in_pages_is_one_list(dialect: str) -> None:
+    simulator = Simulator(new_provider(utc_now(), seed=1), utc_now)
+    side = simulator.accounts.of[dialect]
+    ids = {side.buy("wa", "6", None, Decimal(1), utc_now()).id for _ in range(230)}
+    async with (
+        served(simulator.app()) as address,
+        dialect_client(address.url(), dialect) as provider,
+    ):
+        found = await provider.check_many()
+    assert isinstance(found, ActiveList)
+    assert {row.order_id for row in found.rows} == ids
+    assert len(found.rows) == 230
+    assert found.whole
+    assert sum(side.calls.values()) == 3
+
+
+async def test_a_list_that_breaks_off_tells_what_it_had_and_that_it_is_not_whole() -> None:
+    pages = 0
+
+    async def break_off(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal pages
+        pages += 1
+        if pages == 1:
+            rows = [{"activationId": n} for n in range(100)]
+            body = json.dumps({"data": rows}).encode()
+            head = f"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+            writer.write(head.encode() + body)
+            await writer.drain()
+
+    async with talking(break_off) as url, http_client(url) as http:
+        provider = client_for(DIALECTS["hero"], http, url=url, api_key=KEY, observe=Calls())
+        found = await provider.check_many()
+    assert isinstance(found, ActiveList)
+    assert len(found.rows) == 100
+    assert not found.whole
+
+
+async def test_5sim_sells_at_no_operator_without_a_highest_price() -> None:
+    async with dialect_client(f"http://{free_address()}", "5sim") as provider:
+        answer = await provider.buy(replace(ORDER, operator="virtual4"))
+    assert answer == Refused("OPERATOR_WITHOUT_MAX_PRICE")

@@ -37,6 +37,23 @@ def reply(body: str, http_status: int = 200) -> Reply:
         ('{"verificationType":0,"sms":null}', AllSms()),
         ('{"verificationType":0,"sms":{"code":null,"text":null}}', AllSms()),
         ('{"sms":null,"call":{"from":"7","code":"4321"}}', AllSms((Sms("4321"),))),
+        ('{"sms":[]}', AllSms()),
+        (
+            '{"verificationType":"sms","data":{"id":"1","phoneFrom":"x","code":"111111",'
+            '"text":"Your code is 111111","service":"wa","date":"2026-01-01","type":"sms"}}',
+            AllSms((FIRST,)),
+        ),
+        ('{"verificationType":"sms","data":null}', AllSms()),
+        ('{"verificationType":"sms","data":{"code":null,"text":null}}', AllSms()),
+        (
+            '{"data":[{"code":"222222","text":"Your code is 222222","date":"2026-01-02"},'
+            '{"code":"111111","text":"Your code is 111111","date":"2026-01-01"}],"meta":{}}',
+            AllSms((FIRST, SECOND)),
+        ),
+        ('{"data":[{"code":"222222"},{"code":"111111"}]}', AllSms((Sms("222222"), Sms("111111")))),
+        ('{"data":[],"meta":{"total":0}}', AllSms()),
+        ('{"data":[7]}', Unexpected("json")),
+        ('{"verification":0}', Unexpected("json")),
         ("STATUS_CANCEL", Cancelled()),
         ("NO_ACTIVATION", NotKnown()),
         ("STATUS_WAIT_CODE", AllSms()),
