@@ -20,7 +20,7 @@ from poller.simulated import (
     Number,
     SimulatedProvider,
 )
-from poller.simulated_manners import BY_KEY, SMS_ACTIVATE, Manners, Row, Said
+from poller.simulated_manners import BY_DIALECT, BY_KEY, SMS_ACTIVATE, Manners, Row, Said
 
 NO_LIMIT = Decimal("Infinity")
 USD = 840  # ISO 4217
@@ -45,13 +45,13 @@ class Asked:
         return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def manners_of(params: Mapping[str, str]) -> Manners:
-    """Whose account the key is; Denied for none."""
-    if not params.get("api_key"):
-        raise Denied("NO_KEY")
-    if params["api_key"] not in BY_KEY:
-        raise Denied("BAD_KEY")
-    return BY_KEY[params["api_key"]]
+def manners_of(params: Mapping[str, str]) -> Manners | Said:
+    """Whose account the key is, or how a wrong one is refused: by the dialect that it ends with."""
+    key = params.get("api_key", "")
+    if key in BY_KEY:
+        return BY_KEY[key]
+    refusing = BY_DIALECT.get(key.rpartition("-")[2], SMS_ACTIVATE)
+    return refusing.refusal(Denied("BAD_KEY" if key else "NO_KEY"), "")
 
 
 def answer(
@@ -70,7 +70,9 @@ def answer(
         return manners.refusal(denied, action)
     if said is None:
         return Said("", 204)
-    return Said(said if isinstance(said, str) else json.dumps(said))
+    if isinstance(said, str):
+        return Said(said)
+    return Said(json.dumps(said), media_type=manners.json_type)
 
 
 def _get_balance(asked: Asked) -> str:

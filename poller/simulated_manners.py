@@ -34,7 +34,7 @@ HERO_HTTP_STATUS = {
 
 @dataclass(frozen=True)
 class Said:
-    """One answer as it is sent. Providers of this family serve words and JSON alike as HTML."""
+    """One answer as it is sent. Most of this family serve words and JSON alike as HTML."""
 
     body: str
     http_status: int = 200
@@ -122,6 +122,7 @@ class Manners:
     tells_end: bool = False  # activationEndTime
     status_in_data: bool = False  # getStatusV2 with data{} for sms{}
     prices_in_steps: bool = False
+    json_type: str = "text/html"
 
 
 _WITH_MINUS: Mapping[str, str] = {**STATUSES, "-1": "cancel"}
@@ -159,6 +160,7 @@ _ALL = (
         frozenset(MODERN),
         bare,
         statuses=_WITH_MINUS,
+        json_type="application/json",  # its published client tells JSON by that
     ),
     Manners(
         "smsbower",
@@ -168,5 +170,6 @@ _ALL = (
     ),
     Manners("smshub", "demo-smshub", frozenset(CLASSIC), prices_in_steps=True),
 )
+BY_DIALECT: Mapping[str, Manners] = MappingProxyType({manners.dialect: manners for manners in _ALL})
 BY_KEY: Mapping[str, Manners] = MappingProxyType({manners.api_key: manners for manners in _ALL})
 SMS_ACTIVATE = _ALL[0]

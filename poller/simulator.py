@@ -22,7 +22,7 @@ from poller import simulated_api, simulated_five_sim
 from poller.script import Fault
 from poller.simulated import Denied, SimulatedProvider
 from poller.simulated_accounts import FIVE_SIM, Accounts
-from poller.simulated_manners import Said, plain
+from poller.simulated_manners import Said
 from poller.simulator_posts import Posts
 from poller.simulator_steering import BodyTooLong, Steering, body_of, too_long
 from process import entry, http, shutdown
@@ -66,10 +66,9 @@ class Simulator:
 
     async def handler_api(self, request: Request) -> Response:
         params = await _params(request)
-        try:
-            manners = simulated_api.manners_of(params)
-        except Denied as denied:
-            return _sent(plain(denied, ""))
+        manners = simulated_api.manners_of(params)
+        if isinstance(manners, Said):
+            return _sent(manners)
         if request.method == "POST" and not manners.takes_post:
             return _sent(Said("Method Not Allowed", 405))
         provider = self.accounts.of[manners.dialect]

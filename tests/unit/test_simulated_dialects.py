@@ -12,10 +12,9 @@ from poller import script, simulated_api, simulated_five_sim
 from poller.simulated import SimulatedProvider
 from poller.simulated_accounts import Accounts
 from poller.simulated_chaos import Chaos, Rates
-from poller.simulated_manners import BY_KEY, Said
+from poller.simulated_manners import BY_DIALECT, Said
 
 BOUGHT_AT = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
-BY_DIALECT = {manners.dialect: manners for manners in BY_KEY.values()}
 
 
 class Caller:
@@ -70,6 +69,13 @@ def test_hero_refuses_with_an_http_status_and_an_envelope() -> None:
     assert title(dear) == (400, "WRONG_MAX_PRICE", {"min": 0.5})
     field = {"field": "service", "code": "INVALID"}
     assert title(ask(0, "getNumberV2", service="zz")) == (422, "UNPROCESSABLE_ENTITY", field)
+
+
+def test_a_wrong_key_is_refused_in_the_dialect_that_it_ends_with() -> None:
+    refused = simulated_api.manners_of({"api_key": "wrong-hero"})
+    assert isinstance(refused, Said)
+    assert title(refused) == (401, "BAD_KEY", {})
+    assert simulated_api.manners_of({"api_key": "wrong-tiger"}) == Said("BAD_KEY")
 
 
 def test_two_refusals_of_hero_s_are_words_all_the_same() -> None:
