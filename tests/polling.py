@@ -182,7 +182,8 @@ async def running(settings: Settings, **account: object) -> AsyncIterator[None]:
     `account`: what is different about the simulator's account, such as its dialect.
     """
     stop = asyncio.Event()
-    served = [replace(accounts.simulator(settings), **account)]  # type: ignore[arg-type]
+    simulator = replace(accounts.simulator(settings), **account)  # type: ignore[arg-type]
+    served = [simulator] if settings.providers is None else None
     async with asyncio.TaskGroup() as tasks, httpx.AsyncClient(trust_env=False) as web:
         tasks.create_task(serve_until(stop, settings, served=served))
         try:
