@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 ANSWER_LIMIT_S = 5.0
 LAST_WORD_LIMIT_S = 1.0
 SOONEST_S = 0.1  # between two rounds, however often the listener opens
-QUEUE_LIMIT = 0.5  # above it triggers.sql leaves rings out
+QUEUE_LIMIT = 0.5
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,16 @@ class Report:
     facts: Mapping[str, int] = field(default_factory=dict)
 
 
+def crowded(queue_usage: float) -> str | None:
+    """A sentence where the notify queue is so full that triggers.sql leaves rings out."""
+    if queue_usage <= QUEUE_LIMIT:
+        return None
+    return (
+        f"the notify queue is {queue_usage:.0%} full, because some session listens and takes "
+        "nothing: over 50% no ring is sent, and changes are found at looks alone"
+    )
+
+
 class Lookout:
     """Sends the canaries of `listener` and looks around for `member`."""
 
@@ -67,12 +77,7 @@ class Lookout:
     @property
     def crowded(self) -> str | None:
         """A sentence while the notify queue is over half full."""
-        if self.queue_usage <= QUEUE_LIMIT:
-            return None
-        return (
-            f"the notify queue is {self.queue_usage:.0%} full, because some session listens and "
-            "takes nothing: over 50% no ring is sent, and changes are found at looks alone"
-        )
+        return crowded(self.queue_usage)
 
     async def run(self, report: Callable[[], Report]) -> None:
         """Look out until cancelled; `report` is asked each time, for sonnette.processes."""

@@ -156,6 +156,16 @@ select set_config('idle_session_timeout', '0', false), set_config('synchronous_c
 select array(select sonnette.unwatched()) as unwatched, pg_notification_queue_usage() as queue_usage,
        (select case when is_called then last_value else 0 end from sonnette.rings_skipped) as rings_skipped
 
+-- name: backend_pid
+select pg_backend_pid()
+
+-- name: history
+-- The epoch, whether its place was ever written down, and whether this is that place.
+select e.id, to_char(e.since at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"'), e.system_identifier is not null,
+       (e.system_identifier, e.database_oid, e.timeline)
+           = (here.system_identifier, here.database_oid, here.timeline) is true
+from sonnette.epoch e, sonnette.here()
+
 -- name: process_seen
 select sonnette.process_seen(%(id)s, %(kind)s, %(host)s, %(pid)s, %(version)s, %(problems)s::text[], %(facts)s::jsonb)
 

@@ -75,12 +75,14 @@ def embedded(kept: Place) -> Database:
 @contextmanager
 def connection(dsn: str, verb: str) -> Iterator[psycopg.Connection[TupleRow]]:
     """An autocommit connection for one command, psycopg's errors translated."""
-    with translated():
+    try:
         opened = psycopg.connect(
             connect.conninfo(dsn, application_name=f"sonnette {verb}"), autocommit=True
         )
-        with opened:
-            yield opened
+    except psycopg.Error as error:
+        raise connect.unavailable(error) from None
+    with translated(), opened:
+        yield opened
 
 
 def as_role(url: str, role: str) -> str:

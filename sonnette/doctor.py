@@ -6,7 +6,6 @@ runs all four. Anything else that is not in order makes the exit code 1.
 
 import asyncio
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import httpx
 
@@ -16,23 +15,11 @@ from db.queries import queries
 from process import jwks
 from process.jwks import KeysUnavailable
 from process.settings import Settings, describe
-from sonnette import database, readiness
+from sonnette import database, examination, readiness
 from sonnette.database import OPERATOR
+from sonnette.findings import Finding
 from sonnette.home import Home
 from sonnette.parts import Part, parts
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing looked at: `good` None where it is neither in order nor out of it."""
-
-    name: str
-    good: bool | None
-    text: str
-
-    def __str__(self) -> str:
-        mark = {True: "ok", False: "FAILED", None: "-"}[self.good]
-        return f"{mark:<7} {self.name}: {self.text}"
 
 
 def doctor(settings: Settings) -> int:
@@ -51,7 +38,7 @@ def _database_findings(settings: Settings) -> Iterator[Finding]:
     yield reachable
     if dsn is not None:
         yield _looked("migrations", lambda: _migrations(dsn))
-        yield _looked("triggers", lambda: _triggers(dsn))
+        yield from asyncio.run(examination.examine(dsn))
 
 
 def _reachable(settings: Settings) -> tuple[Finding, str | None]:
@@ -69,14 +56,6 @@ def _migrations(dsn: str) -> Finding:
     if at == newest:
         return Finding("migrations", True, f"at {at}, the newest")
     return Finding("migrations", False, f"at {at}, newest is {newest}: run `sonnette migrate`")
-
-
-def _triggers(dsn: str) -> Finding:
-    with database.connection(dsn, "doctor") as opened:
-        wrong = [str(row[0]) for row in opened.execute(queries["unwatched"])]
-    if wrong:
-        return Finding("triggers", False, "; ".join(wrong))
-    return Finding("triggers", True, "present on every watched table and ENABLE ALWAYS")
 
 
 def _looked(name: str, look: Callable[[], Finding]) -> Finding:

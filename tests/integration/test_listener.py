@@ -57,6 +57,36 @@ async def test_a_killed_backend_is_replaced(heard: Heard, db: Connection) -> Non
     assert heard.listener.problem is None
 
 
+async def test_listen_then_read_then_ready(database: Database, db: Connection) -> None:
+    """What is committed before LISTEN is found by the read; what comes after it rings."""
+    rings: list[str] = []
+    during: list[bool] = []
+
+    async def read() -> None:
+        during.append(listener.listening.is_set())
+        await db.execute("select pg_notify('sonnette', %s)", (f"read {len(during)}",))
+
+    listener = Listener(
+        database.dsn("sonnette_gateway"),
+        ["sonnette"],
+        application_name="test listener",
+        on_ring=lambda _channel, payload: rings.append(payload),
+        on_listening=read,
+        backoff=Backoff(0.01, 0.05),
+    )
+    running = asyncio.create_task(listener.run())
+    for count in (1, 2):
+        await eventually(lambda: f"read {count}" in rings)  # noqa: B023 - awaited here
+        assert listener.listening.is_set()
+        await db.execute(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where application_name = 'test listener'"
+        )
+    assert during[:2] == [False, False], "nobody was told before that it listens"
+    running.cancel()
+    await asyncio.wait([running])
+
+
 async def test_a_server_that_is_away_is_named() -> None:
     listener = Listener(
         "host=127.0.0.1 port=1", ["sonnette"], application_name="x", on_ring=lambda *_: None
