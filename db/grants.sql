@@ -47,5 +47,5 @@ grant select on all tables in schema sonnette to sonnette_operator;
 grant insert, update, delete on public.activations to sonnette_operator;
 grant insert, update on public.users to sonnette_operator;
 grant execute on function sonnette.credit(uuid, numeric, text, text), sonnette.debit(uuid, numeric, text, text),
-    sonnette.revoke(uuid, timestamptz)
+    sonnette.revoke(uuid, timestamptz), sonnette.ask(uuid, uuid, text)
     to sonnette_operator;

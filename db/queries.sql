@@ -215,6 +215,19 @@ select id from public.users where name = %(name)s
 select balance, balance - frozen as available
 from sonnette.credit(%(user_id)s, %(amount)s, %(reason)s, %(key)s)
 
+-- name: debit
+select balance from sonnette.debit(%(user_id)s, %(amount)s, %(reason)s, %(key)s)
+
+-- name: offer_of_account
+select price, stock from sonnette.offers
+where account = %(account)s and service_code = %(service_code)s and country_code = %(country_code)s
+order by stock = 0, price limit 1
+
+-- name: trial_begins
+insert into public.activations (user_id, provider, service_code, country_code, status, price)
+values (%(user_id)s, %(account)s, %(service_code)s, %(country_code)s, 'requested', %(price)s)
+returning id
+
 -- name: server_version
 select current_setting('server_version')
 

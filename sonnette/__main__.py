@@ -82,6 +82,17 @@ def _carry_out(chosen: argparse.Namespace, settings: Settings) -> int:
             verbs.credit(settings, chosen.user, chosen.amount, chosen.reason)
         case "doctor":
             return doctor(settings)
+        case "try-purchase":
+            from sonnette.try_purchase import try_purchase
+
+            return try_purchase(
+                settings,
+                account=chosen.account,
+                service=chosen.service,
+                country=chosen.country,
+                max_price=chosen.max_price,
+                wait=chosen.wait,
+            )
     return 0
 
 
@@ -117,6 +128,16 @@ def _parser() -> argparse.ArgumentParser:
     credit.add_argument("user", help="alice, bob, a user's name or a uuid")
     credit.add_argument("amount", type=_typed(people.amount), help="such as 5.00")
     credit.add_argument("--reason", default="operator", help="for the ledger")
+    trial = _add(add, "try-purchase", "make one real purchase through an account, and follow it")
+    trial.add_argument("account", help="its name in the accounts file")
+    trial.add_argument("service", help="a service_code of the account's offers")
+    trial.add_argument("country", help="a country_code of the account's offers")
+    trial.add_argument(
+        "--max-price", type=_typed(people.amount), required=True, help="the most that it may cost"
+    )
+    trial.add_argument(
+        "--wait", type=_typed(people.ttl), default="10m", help="for the SMS; default %(default)s"
+    )
     _add(add, "psql", PSQL)
     _add(add, "doctor", "every setting, and whether all is in order")
     return parser

@@ -17,6 +17,7 @@ VERBS = (
     "credit",
     "psql",
     "doctor",
+    "try-purchase",
 )
 
 
