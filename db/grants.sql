@@ -18,12 +18,18 @@ grant execute on function sonnette.this_history(),
 grant select on public.users, public.wallets, public.activations, public.messages, public.ledger,
     sonnette.offers, sonnette.requests to sonnette_service;
 grant select, insert, update, delete on sonnette.idempotency_keys to sonnette_service;
+grant select (name, webhook_secret_sha256, webhook_addresses) on sonnette.accounts to sonnette_service;
+grant execute on function sonnette.webhook_received(text, text, jsonb, inet, text) to sonnette_service;
 grant execute on function sonnette.buy(uuid, text, text, text, numeric), sonnette.ask(uuid, uuid, text),
     sonnette.prune(interval, integer), sonnette.tidy(interval, integer)
     to sonnette_service;
 
 grant select on public.activations, public.messages, sonnette.work, sonnette.requests, sonnette.offers,
     sonnette.accounts, sonnette.late_messages to sonnette_poller;
+grant select on sonnette.inbox to sonnette_poller;
+grant execute on function sonnette.hint_closed(bigint, text), sonnette.hint_later(bigint, timestamptz),
+    sonnette.hints_unknown(text)
+    to sonnette_poller;
 grant insert, update, delete on sonnette.offers, sonnette.accounts to sonnette_poller;
 grant execute on function sonnette.lock_batch(uuid[]),
     sonnette.number_bought(uuid, text, text, text, timestamptz, timestamptz),

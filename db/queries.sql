@@ -386,6 +386,13 @@ select coalesce((select n_live_tup from pg_stat_all_tables where relid = 'sonnet
        coalesce((select extract(epoch from clock_timestamp() - at) from sonnette.changes order by tx, n limit 1), 0)::float8
            as oldest_s
 
+-- name: webhook_account
+-- By what the webhooks of an account are known.
+select webhook_secret_sha256, webhook_addresses::text[] from sonnette.accounts where name = %(account)s
+
+-- name: webhook_received
+select sonnette.webhook_received(%(account)s, %(order_id)s, %(body)s::jsonb, %(remote_address)s::inet, %(dedupe_key)s)
+
 -- name: role_taken_on
 select set_config('role', %(role)s, false)
 
@@ -408,7 +415,7 @@ select pg_try_advisory_lock(hashtextextended('sonnette account ' || %(account)s,
 select
 
 -- name: work_due
--- What is due of an account, or asked about: an open request does not wait for next_check_at,
+-- What is due of an account, asked about, or told of by a webhook: an open request does not wait for next_check_at,
 -- unless the last look led nowhere. A recovery waits for nothing: it is answered in any case.
 (select w.activation_id
  from sonnette.work w
@@ -425,6 +432,14 @@ union
    and (w.last_error is null or w.next_check_at <= clock_timestamp() or r.kind = 'recover')
  order by r.id
  limit %(most)s)
+union
+(select a.id
+ from sonnette.inbox i
+ join public.activations a on a.provider = i.account and a.order_id = i.order_id
+ where i.account = %(account)s and i.done_at is null and i.next_try_at <= clock_timestamp()
+   and a.id <> all (%(busy)s::uuid[])
+ order by i.id
+ limit %(most)s)
 
 -- name: work_of_orders
 select id from public.activations
@@ -436,6 +451,7 @@ where provider = %(account)s and order_id = any (%(order_ids)s::text[])
 select a.id, a.status, a.order_id, a.service_code, a.country_code, a.operator, a.price, a.charged,
        a.created_at, a.updated_at, a.expires_at, coalesce(w.attempts, 0) as attempts, w.last_error,
        m.ids as message_ids, m.codes, m.texts, l.codes as late_codes, l.texts as late_texts,
+       h.ids as hint_ids, h.codes as hint_codes, h.texts as hint_texts, h.tries as hint_tries,
        r.ids as request_ids, r.kinds as request_kinds, clock_timestamp() as now
 from public.activations a
 left join sonnette.work w on w.activation_id = a.id
@@ -450,16 +466,28 @@ cross join lateral (
     from sonnette.late_messages where activation_id = a.id) l
 cross join lateral (
     select coalesce(array_agg(id order by id), '{}') as ids,
+           coalesce(array_agg(body ->> 'code' order by id), '{}') as codes,
+           coalesce(array_agg(body ->> 'text' order by id), '{}') as texts,
+           coalesce(array_agg(tries order by id), '{}') as tries
+    from sonnette.inbox
+    where account = a.provider and order_id = a.order_id and done_at is null
+      and next_try_at <= clock_timestamp()) h
+cross join lateral (
+    select coalesce(array_agg(id order by id), '{}') as ids,
            coalesce(array_agg(kind order by id), '{}') as kinds
     from sonnette.requests
     where activation_id = a.id and done_at is null) r
 where a.id = any (%(ids)s::uuid[])
 
 -- name: work_next
--- Seconds until the next row is due.
-select extract(epoch from min(next_check_at) - clock_timestamp())::float8
-from sonnette.work
-where account = %(account)s and activation_id <> all (%(busy)s::uuid[])
+-- Seconds until the next row is due, or the next webhook is to be confirmed.
+select extract(epoch from least(
+    (select min(next_check_at) from sonnette.work
+     where account = %(account)s and activation_id <> all (%(busy)s::uuid[])),
+    (select min(i.next_try_at)
+     from sonnette.inbox i join public.activations a on a.provider = i.account and a.order_id = i.order_id
+     where i.account = %(account)s and i.done_at is null and a.id <> all (%(busy)s::uuid[]))
+    ) - clock_timestamp())::float8
 
 -- name: orders_known
 select order_id from public.activations
@@ -514,6 +542,15 @@ select sonnette.purchase_failed(%(id)s, %(failure)s)
 -- No provider of the poller's tells the sender.
 select sonnette.sms_arrived(%(id)s, %(code)s, %(text)s, null, %(received_at)s, %(source)s, %(dedupe_key)s)
 
+-- name: hint_closed
+select sonnette.hint_closed(%(id)s, %(outcome)s)
+
+-- name: hint_later
+select sonnette.hint_later(%(id)s, %(at)s)
+
+-- name: hints_unknown
+select sonnette.hints_unknown(%(account)s)
+
 -- name: text_completed
 select sonnette.text_completed(%(message_id)s, %(text)s)
 
@@ -534,13 +571,16 @@ select sonnette.request_done(%(id)s, %(outcome)s, %(found)s::jsonb)
 
 -- name: account_seen
 -- How the account does. `open_s`: for how long nothing is asked of its provider, null where it is.
-insert into sonnette.accounts as a (name, dialect, markup, state, state_reason, failures, open_until, seen_at)
+insert into sonnette.accounts as a (name, dialect, markup, state, state_reason, failures, open_until, seen_at,
+                                    webhook_secret_sha256, webhook_addresses)
 values (%(account)s, %(dialect)s, %(markup)s, %(state)s, %(reason)s, %(failures)s,
-        clock_timestamp() + make_interval(secs => %(open_s)s), clock_timestamp())
+        clock_timestamp() + make_interval(secs => %(open_s)s), clock_timestamp(),
+        %(webhook_secret_sha256)s, %(webhook_addresses)s::cidr[])
 on conflict (name) do update
 set dialect = excluded.dialect, markup = excluded.markup, state = excluded.state,
     state_reason = excluded.state_reason, failures = excluded.failures, open_until = excluded.open_until,
-    seen_at = excluded.seen_at
+    seen_at = excluded.seen_at, webhook_secret_sha256 = excluded.webhook_secret_sha256,
+    webhook_addresses = excluded.webhook_addresses
 
 -- name: offers_fetched
 -- The price for users is the provider's x markup, rounded half up (round(numeric) does, above zero).

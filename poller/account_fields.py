@@ -5,6 +5,7 @@ in the file itself, in a file beside it (`..._file`), or is one of systemd's cre
 (`..._credential`, a name in $CREDENTIALS_DIRECTORY).
 """
 
+import ipaddress
 import os
 import re
 from collections.abc import Mapping
@@ -44,6 +45,24 @@ def secret(table: Mapping[str, object], name: str, folders: Folders) -> str | No
     if not isinstance(value, str) or not re.fullmatch(r"[!-~]{1,512}", value):
         raise ValueError(f"{name} must be printable and without spaces")
     return value
+
+
+def webhook_secret(table: Mapping[str, object], folders: Folders) -> str | None:
+    """The last part of the webhook's path: not to be guessed, and nothing that a URL changes."""
+    found = secret(table, "webhook_secret", folders)
+    if found is not None and not re.fullmatch(r"[A-Za-z0-9_.~-]{32,512}", found):
+        raise ValueError("webhook_secret must be 32 or more letters, digits, -, _, . and ~")
+    return found
+
+
+def networks(name: str, value: object) -> tuple[str, ...]:
+    """Addresses or networks such as 203.0.113.7 or 203.0.113.0/24; none: from anywhere."""
+    if not isinstance(value, list) or not all(isinstance(each, str) for each in value):
+        raise ValueError(f"{name} must be a list of addresses in quotes")
+    try:
+        return tuple(str(ipaddress.ip_network(each)) for each in value)
+    except ValueError:
+        raise ValueError(f"{name} must be addresses or networks like 203.0.113.0/24") from None
 
 
 def _place(field: str, value: object, folders: Folders) -> Path:

@@ -5,6 +5,7 @@ the account and the field; secrets appear in no sentence. Without a file there i
 simulator that `sonnette run` starts.
 """
 
+import hashlib
 import os
 import re
 import tomllib
@@ -19,6 +20,7 @@ from poller.providers.dialects import DIALECTS, Dialect
 from process.settings import Settings, SettingsError
 
 FIELDS = frozenset({"name", "dialect", "url", "markup", "cancel_after_s", "requests_per_s"})
+FIELDS |= {"webhook_addresses"} | account_fields.secret_fields("webhook_secret")
 FIELDS |= account_fields.secret_fields("api_key")
 CANCEL_AFTER_S = 120  # what a refusal without a number of its own is taken to mean
 EXAMPLES = {
@@ -35,7 +37,8 @@ class Account:
     """One account at one provider. `markup` is what prices are multiplied by for users.
 
     `cancel_after_s`: how old a number must be before the provider lets it be cancelled.
-    `requests_per_s`: how fast the provider is asked at most.
+    `requests_per_s`: how fast the provider is asked at most. `webhook_secret` None: it sends no
+    webhooks; `webhook_addresses`: from where they may come, none: from anywhere.
     """
 
     name: str
@@ -45,6 +48,14 @@ class Account:
     markup: Decimal = Decimal(1)
     cancel_after_s: int = CANCEL_AFTER_S
     requests_per_s: float = 10.0
+    webhook_secret: str | None = field(default=None, repr=False)
+    webhook_addresses: tuple[str, ...] = ()
+
+    @property
+    def webhook_secret_sha256(self) -> bytes | None:
+        """All that the service, which takes the webhooks, gets to know of the secret."""
+        secret = self.webhook_secret
+        return None if secret is None else hashlib.sha256(secret.encode()).digest()
 
     @property
     def speaks(self) -> Dialect:
@@ -133,4 +144,8 @@ def _named(name: str, table: Mapping[str, object], folders: Folders) -> Account:
         markup=account_fields.markup(table.get("markup", 1)),
         cancel_after_s=account_fields.seconds("cancel_after_s", cancel_after_s),
         requests_per_s=account_fields.rate("requests_per_s", requests_per_s),
+        webhook_secret=account_fields.webhook_secret(table, folders),
+        webhook_addresses=account_fields.networks(
+            "webhook_addresses", table.get("webhook_addresses", [])
+        ),
     )

@@ -41,7 +41,7 @@ NOT_KNOWN = "unknown_to_provider"
 
 def course_for(row: Row, account: Account, now: datetime) -> Course | Outcome:
     """The course that fits the row as it is now, or what comes of it without any question."""
-    if row.order_id is not None and row.asked_for("recover"):
+    if row.order_id is not None and rereading.is_wanted(row):
         return rereading.reread(row, row.order_id)
     if row.is_over:
         return became(row, now, row.status)

@@ -75,7 +75,7 @@ class InHand:
         for id, outcome in list(self._unsaved.items()):
             if outcome.news:
                 self._unsaved[id] = replace(
-                    outcome, changes=outcome.news, look_at=None, answered=()
+                    outcome, changes=outcome.news, look_at=None, answered=(), hints=()
                 )
             else:
                 del self._unsaved[id]

@@ -45,6 +45,11 @@ class Metrics:
         self.sms = self._counter(
             "sonnette_poller_sms", "SMS that were to be stored, known ones included", ["account"]
         )
+        self.webhooks = self._counter(
+            "sonnette_poller_webhooks",
+            "Webhooks that are done with, by what came of them: confirmed, unconfirmed, unanswered",
+            ["account", "outcome"],
+        )
         self.held = self._counter(
             "sonnette_poller_rows_held",
             "Results that waited for a row that was locked",

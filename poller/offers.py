@@ -23,6 +23,8 @@ async def seen(session: Session, account: Account, state: State, open_s: float |
         reason=state.reason,
         failures=state.failures,
         open_s=open_s,
+        webhook_secret_sha256=account.webhook_secret_sha256,
+        webhook_addresses=list(account.webhook_addresses) or None,
     )
 
 

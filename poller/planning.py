@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from poller import rereading
 from poller.work import Row
 
 
@@ -37,4 +38,4 @@ def is_listed(row: Row, now: datetime) -> bool:
     """Whether the list of active numbers can settle the row: it just waits for its SMS."""
     waits = row.status == "pending" and row.order_id is not None and now < row.ends_at
     ending = row.charged and row.asked_for("finish")
-    return waits and not ending and not row.asked_for("another") and not row.asked_for("recover")
+    return waits and not ending and not row.asked_for("another") and not rereading.is_wanted(row)

@@ -24,6 +24,8 @@ from poller.work import (
     CancelRefused,
     Change,
     Ended,
+    HintClosed,
+    HintLater,
     NumberBought,
     Outcome,
     PurchaseFailed,
@@ -105,6 +107,7 @@ async def _write(
     if is_fresh:
         await _reschedule(transaction, outcome)
     await _answer(transaction, outcome, is_fresh, _found(outcome, done))
+    await _note_hints(transaction, outcome)
     return [(outcome, change) for change, said in done if not said]
 
 
@@ -118,6 +121,17 @@ async def _answer(
         if is_fresh or recovery:
             facts = found if recovery else None
             await transaction.said("request_done", id=id, outcome=word, found=facts)
+
+
+async def _note_hints(transaction: Transaction, outcome: Outcome) -> None:
+    for hint in outcome.hints:
+        match hint:
+            case HintClosed(id, word):
+                await transaction.said("hint_closed", id=id, outcome=word)
+            case HintLater(id, at):
+                await transaction.said("hint_later", id=id, at=at)
+            case _:
+                assert_never(hint)
 
 
 def _found(outcome: Outcome, done: Sequence[tuple[Change, object]]) -> str | None:

@@ -13,7 +13,7 @@ from psycopg.rows import TupleRow
 
 from poller.providers.answers import ActiveRow, Sms
 from poller.session import Session
-from poller.work import Request, Row
+from poller.work import Hint, Request, Row
 
 
 class DatabaseClock:
@@ -121,6 +121,10 @@ class Store:
         found = await self._session.rows("doubts", account=self._session.account)
         return int(found[0][0]), int(found[0][1])
 
+    async def close_unknown_hints(self) -> None:
+        """Webhooks for orders that no purchase has brought."""
+        await self._session.rows("hints_unknown", account=self._session.account)
+
     async def next_due_s(self, busy: Collection[UUID]) -> float | None:
         """Seconds until the next row that is not busy is due; None where there is none."""
         found = await self._session.rows(
@@ -144,11 +148,14 @@ class Store:
 
 def _row(record: TupleRow) -> Row:
     """In the order of the query work_rows, whose last column is the time."""
-    message_ids, codes, texts, late_codes, late_texts, request_ids, request_kinds = record[-8:-1]
+    message_ids, codes, texts, late_codes, late_texts = record[-12:-7]
+    hints = tuple(map(Hint, *record[-7:-3]))
+    request_ids, request_kinds = record[-3:-1]
     asked = zip(request_ids, request_kinds, strict=True)
     requests = tuple(Request(id, kind) for id, kind in asked)
     late = _sms(late_codes, late_texts)
-    return Row(*(*record[:-8], _sms(codes, texts), requests, tuple(message_ids), late))
+    known = _sms(codes, texts)
+    return Row(*(*record[:-12], known, requests, tuple(message_ids), late, hints))
 
 
 def _sms(codes: Sequence[str | None], texts: Sequence[str | None]) -> tuple[Sms, ...]:

@@ -32,10 +32,40 @@ class Request:
 
 
 @dataclass(frozen=True)
+class Hint:
+    """A webhook that is not confirmed yet: what it tells, and how often that was tried."""
+
+    id: int
+    code: str | None
+    text: str | None
+    tries: int = 0
+
+    def __repr__(self) -> str:
+        return f"Hint(id={self.id}, tries={self.tries})"
+
+
+@dataclass(frozen=True)
+class HintClosed:
+    """Nothing more is done about a webhook."""
+
+    id: int
+    outcome: Literal["confirmed", "unconfirmed", "unanswered"]
+
+
+@dataclass(frozen=True)
+class HintLater:
+    """The provider is asked again about a webhook at that time."""
+
+    id: int
+    at: datetime
+
+
+@dataclass(frozen=True)
 class Row:
     """An activation that is due, with every SMS that is stored for it, oldest first.
 
-    `message_ids` are those of `known`; `late` are SMS that came after the money went back.
+    `message_ids` are those of `known`; `late` are SMS that came after the money went back; `hints`
+    are webhooks that are to be confirmed now.
     `order_id` None: the provider has sold no number for it. `last_error`: why the last look at it
     led nowhere, None if it did not; `attempts` counts the looks since its status changed.
     """
@@ -57,6 +87,7 @@ class Row:
     requests: tuple[Request, ...] = ()
     message_ids: tuple[int, ...] = ()
     late: tuple[Sms, ...] = ()
+    hints: tuple[Hint, ...] = ()
 
     @property
     def is_over(self) -> bool:
@@ -150,6 +181,7 @@ class Outcome:
 
     `look_at` None: the row is over. `error`: why this look led nowhere. `answered`: the requests
     that this settles, and the word for each. `number`: what a recovery heard of the number itself.
+    `hints`: what becomes of the row's webhooks.
     """
 
     row: Row
@@ -158,6 +190,7 @@ class Outcome:
     error: str | None = None
     answered: tuple[tuple[int, str], ...] = ()
     number: NumberState | None = None
+    hints: tuple[HintClosed | HintLater, ...] = ()
 
     @property
     def news(self) -> tuple[Change, ...]:

@@ -27,7 +27,7 @@ from poller.rate import Rate
 from poller.saving import Saved
 from poller.session import AccountHeld, Fence, Session, hold
 from poller.store import DatabaseClock, Store
-from poller.work import NumberBought, Outcome, SmsArrived
+from poller.work import HintClosed, NumberBought, Outcome, SmsArrived
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +67,7 @@ class AccountWorker:
         self._wake = asyncio.Event()
         self._stopping = False
         self._priced = False
+        self._hints_looked_at_s = float("-inf")
         self._problem: str | None = "not connected yet"
 
     @property
@@ -170,6 +171,9 @@ class AccountWorker:
             overdue = await store.overdue(BUY_WITHIN, self._in_hand.rows, room)
             jobs.start(planning.Plan((), tuple(self._in_hand.take(overdue))))
             return min(pause_s, LOOK_ANYWAY_S)
+        if now_s >= self._hints_looked_at_s + LOOK_ANYWAY_S:
+            self._hints_looked_at_s = now_s
+            await store.close_unknown_hints()
         list_in_s = jobs.listed_at_s + LIST_PAUSE_S - now_s
         due = await store.due(self._in_hand.rows, room)
         fresh = [row for row in due if row.id not in self._in_hand.rows]
@@ -201,6 +205,9 @@ class AccountWorker:
         changes = [c for o in batch if o.row.id in saved.saved for c in o.changes]
         self._asker.claimed -= {c.order_id for c in changes if isinstance(c, NumberBought)}
         self._metrics.sms.labels(name).inc(sum(isinstance(c, SmsArrived) for c in changes))
+        for hint in (h for o in batch if o.row.id in saved.saved for h in o.hints):
+            if isinstance(hint, HintClosed):
+                self._metrics.webhooks.labels(name, hint.outcome).inc()
         self._metrics.held.labels(name).inc(len(saved.held))
         self._metrics.refused.labels(name).inc(len(saved.refused))
         for outcome, change in saved.missed:

@@ -64,7 +64,7 @@ async def serve_until(stop: asyncio.Event, settings: Settings) -> None:
             clock=_now,
         )
         health = Health(db, watch, guard, parts.slots, metrics)
-        app = application(parts, settings.jwt_secret, health.routes())
+        app = application(parts, metrics, settings.jwt_secret, health.routes())
         async with asyncio.TaskGroup() as tasks:
             beside = [
                 watch.run(health.report),

@@ -72,7 +72,7 @@ def _for_functions(problem: Problem, scope: Scope) -> Mapping[str, object]:
 
 async def read(request: Request, kind: type[T]) -> T:
     """The body as that struct; a Problem where it is too large, not JSON, or not that."""
-    body = await _bounded(request)
+    body = await read_bytes(request)
     if not body and kind.__struct_fields__ == ():
         return kind()
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -81,7 +81,8 @@ async def read(request: Request, kind: type[T]) -> T:
     return decode(body, kind)
 
 
-async def _bounded(request: Request) -> bytes:
+async def read_bytes(request: Request) -> bytes:
+    """The body as it came; Problem `body_too_large`, or `malformed` where it broke off."""
     body = bytearray()
     try:
         async for chunk in request.stream():
@@ -157,6 +158,7 @@ class Resources:
     def _measured(self, path: str, endpoint: Endpoint) -> Endpoint:
         async def handle(request: Request) -> Response:
             started = time.monotonic()
+            request.scope.setdefault("state", {})["route"] = path
             response = await _guarded(endpoint, request)
             elapsed_s = time.monotonic() - started
             self._metrics.request(request.method, path, response.status_code, elapsed_s)
@@ -181,7 +183,9 @@ def failure_answer(request: Request, error: Exception) -> Response:
     elif isinstance(error, SonnetteError):
         refusal = from_database(error, datetime.now(UTC))
         if refusal.status >= 500:
-            log.warning("a request failed: %s", error, path=request.scope["path"])
+            # Not the path: that of a webhook has a secret in it.
+            route = request.scope.get("state", {}).get("route")
+            log.warning("a request failed: %s", error, route=route)
     else:
         log.error("a request failed by a mistake of ours", exc_info=error)
         refusal = internal()

@@ -25,6 +25,7 @@ from service.description import Description
 from service.events import Events
 from service.front import AddressLimit, RequestIds
 from service.functions import Functions
+from service.metrics import Metrics
 from service.page import Page
 from service.parts import Parts
 from service.problems import Problem, internal
@@ -32,6 +33,7 @@ from service.reader import Reader
 from service.recovery import Recoveries
 from service.renewal import Renewal
 from service.requests import Requests
+from service.webhooks import Webhooks
 
 SUPABASE_HEADERS = ("apikey", "X-Client-Info")  # what supabase-js sends with every call
 ALLOWED_HEADERS = (
@@ -53,7 +55,9 @@ EXPOSED_HEADERS = (
 )
 
 
-def application(parts: Parts, secret: str | None, health: Sequence[Route] = ()) -> ASGIApp:
+def application(
+    parts: Parts, metrics: Metrics, secret: str | None, health: Sequence[Route] = ()
+) -> ASGIApp:
     """All routes over `parts`; `secret` signs the demo's tokens, and without one there are none."""
     reader = Reader(parts.database)
     routes = [
@@ -62,6 +66,7 @@ def application(parts: Parts, secret: str | None, health: Sequence[Route] = ()) 
         *Requests(parts).routes(),
         *Recoveries(parts).routes(),
         *Functions(parts).routes(),
+        *Webhooks(parts, metrics).routes(),
         *ChangesFeed(parts, reader).routes(),
         *Events(parts, reader).routes(),
         *(Renewal(parts, secret).routes() if parts.settings.demo and secret else []),

@@ -66,6 +66,12 @@ class Metrics:
             ["limit"],
             registry=self.registry,
         )
+        self._webhooks = Counter(
+            "sonnette_service_webhooks",
+            "Webhooks by what became of them: stored, repeated, or the code of a refusal",
+            ["result"],
+            registry=self.registry,
+        )
         self._seconds = Histogram(
             "sonnette_service_request_seconds",
             "From a request's headers to its answer, waits that it asked for included",
@@ -73,6 +79,10 @@ class Metrics:
             buckets=BUCKETS_S,
             registry=self.registry,
         )
+
+    def webhook(self, result: str) -> None:
+        """One webhook was stored, repeated, or refused with that problem code."""
+        self._webhooks.labels(result).inc()
 
     def refused(self, limit: str) -> None:
         """A request was over the limit of its `user` or its `address`."""

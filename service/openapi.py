@@ -92,11 +92,14 @@ def _body(kind: type[msgspec.Struct]) -> Json:
 
 
 def _path_parameters(operation: Operation) -> list[Json]:
-    schema = {"type": "string", "format": "uuid"}
     return [
-        {"name": name, "in": "path", "required": True, "schema": schema}
+        {"name": name, "in": "path", "required": True, "schema": _path_schema(name)}
         for name in _PLACEHOLDER.findall(operation.path)
     ]
+
+
+def _path_schema(name: str) -> Json:
+    return {"type": "string", "format": "uuid"} if name == "activation_id" else {"type": "string"}
 
 
 def _query_parameters(operation: Operation) -> list[Json]:

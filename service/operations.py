@@ -13,7 +13,6 @@ from service import headers, parameters, payloads
 
 ACTIVATION = "/v1/activations/{activation_id}"
 ALWAYS = ("malformed", "too_many_requests", "internal", "unavailable")
-OF_BODIES = ("body_too_large", "unsupported_media_type")
 OF_KEYS = ("key_reused", "key_in_use")
 LOST = ("cursor_ahead", "other_history", "cursor_too_old")
 
@@ -42,6 +41,7 @@ class Operation:
     body: type[msgspec.Struct] | None = None
     headers: Sequence[str] = ()
     needs_user: bool = True
+    any_media_type: bool = False
     codes: Sequence[str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -51,7 +51,8 @@ class Operation:
         return [
             *ALWAYS,
             *(["token_refused"] if self.needs_user else []),
-            *(OF_BODIES if self.body is not None else []),
+            *(["body_too_large"] if self.body is not None else []),
+            *(["unsupported_media_type"] if self.body and not self.any_media_type else []),
             *(OF_KEYS if headers.IDEMPOTENCY_KEY in self.headers else []),
             *(["unknown_activation"] if "{activation_id}" in self.path else []),
             *self.refusals,
@@ -146,6 +147,12 @@ UPDATE_SMS = Operation(
     ),
     refusals=("unknown_activation", "state_forbids", "provider_error", "invalid_value"),
     body=payloads.UpdateSms, headers=_WAITING,
+)  # fmt: skip
+WEBHOOK = Operation(
+    "POST", "/webhooks/{provider}/{secret}", "webhook",
+    "For providers: an SMS has come. A hint, which is confirmed before anybody pays",
+    _read("It is stored, now or before", payloads.Received),
+    refusals=("not_found",), body=payloads.Webhook, needs_user=False, any_media_type=True,
 )  # fmt: skip
 CHANGES = Operation(
     "GET", "/v1/changes", "changes", "The user's feed after a cursor; waits for news if asked",

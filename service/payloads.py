@@ -20,6 +20,7 @@ from db.feed import LostCursor
 from service.problems import Problem
 
 T = TypeVar("T", bound=msgspec.Struct)
+U = TypeVar("U")
 
 MAX_CODE_LENGTH = 64
 _AMOUNT = re.compile(r"[0-9]{1,10}(\.[0-9]{1,2})?", re.ASCII)
@@ -169,6 +170,24 @@ class UpdateSms(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename=
     order_id: Word | int
 
 
+class Webhook(msgspec.Struct, frozen=True, rename="camel"):
+    """POST /webhooks/{provider}/{secret}; what else is in it is stored, too."""
+
+    activation_id: str | int | None = None
+    service: str | None = None
+    code: str | None = None
+    text: str | None = None
+    country: str | int | None = None
+    received_at: str | None = None
+    phone_from: str | None = None
+
+
+class Received(msgspec.Struct, frozen=True):
+    """The webhook is stored."""
+
+    received: Annotated[bool, Meta(extra_json_schema={"const": True})]
+
+
 class Activations(msgspec.Struct, frozen=True, kw_only=True):
     """GET /v1/activations: rows, newest first, and the feed's number, of one snapshot."""
 
@@ -227,7 +246,7 @@ def with_messages(activation: Activation, messages: Sequence[Message]) -> Activa
     return ActivationWithMessages(**msgspec.structs.asdict(activation), messages=messages)
 
 
-def decode(body: bytes, kind: type[T]) -> T:
+def decode(body: bytes, kind: type[U]) -> U:
     """The body as that struct, or a Problem `malformed` that names the field."""
     try:
         return msgspec.json.decode(body, type=kind)

@@ -16,6 +16,7 @@ from psycopg.rows import TupleRow, class_row
 
 from db.feed import wire_epoch
 from db.queries import queries
+from service.deliveries import Delivery
 from service.parameters import OfferPosition
 from service.payloads import Activation, Message, Purchase, amount
 
@@ -50,6 +51,36 @@ class RequestRow:
     done: bool
     outcome: str | None
     found: str | None
+
+
+@dataclass(frozen=True)
+class WebhookAccount:
+    """By what an account's webhooks are known. None: no secret, and from anywhere."""
+
+    secret_sha256: bytes | None
+    addresses: Sequence[str] | None
+
+
+async def webhook_account(connection: Connection, name: str) -> WebhookAccount | None:
+    """The account of that name, if there is one."""
+    cursor = await connection.execute(queries["webhook_account"], {"account": name})
+    row = await cursor.fetchone()
+    return None if row is None else WebhookAccount(*row)
+
+
+async def webhook_received(
+    connection: Connection, account: str, delivery: Delivery, address: str | None
+) -> bool:
+    """Store it for the poller; False where it was stored before."""
+    parameters = {
+        "account": account,
+        "order_id": delivery.order_id,
+        "body": delivery.body,
+        "remote_address": address,
+        "dedupe_key": delivery.dedupe_key,
+    }
+    cursor = await connection.execute(queries["webhook_received"], parameters)
+    return bool(_there(await cursor.fetchone())[0])
 
 
 async def position(connection: Connection, user_id: UUID) -> Position:

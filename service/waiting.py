@@ -40,7 +40,7 @@ def names_in(channel: str, payload: str) -> list[str] | None:
         return []  # a process looks whether it still hears
     parts = payload.split(",")
     if channel == WORK:
-        return parts if all(part[:2] in ("a:", "r:") for part in parts) else None
+        return parts if all(part[:2] in ("a:", "r:", "i:") for part in parts) else None
     names = [f"u:{user}" for user, _, seq in (part.partition(":") for part in parts) if seq]
     return names if len(names) == len(parts) else None
 

@@ -18,6 +18,7 @@ REPEATABLES = (
     "triggers.sql",
     "activations.sql",
     "functions.sql",
+    "webhooks.sql",
     "retention.sql",
     "processes.sql",
     "oversight.sql",

@@ -23,11 +23,13 @@ def upgrade() -> None:
             remote_address inet,
             dedupe_key text not null,
             received_at timestamptz not null default clock_timestamp(),
+            tries integer not null default 0,
+            next_try_at timestamptz not null default clock_timestamp(),
             done_at timestamptz,
             outcome text,
             constraint inbox_once unique (account, dedupe_key)
         );
-        create index inbox_open on sonnette.inbox (id) where done_at is null;
+        create index inbox_open on sonnette.inbox (account, order_id, id) where done_at is null;
         create index inbox_received on sonnette.inbox (received_at);
         comment on table sonnette.inbox is 'Webhooks as received: hints, which the poller confirms with the provider before anybody pays';
 
@@ -83,7 +85,11 @@ def upgrade() -> None:
         alter table sonnette.accounts
             add column failures integer not null default 0,
             add column open_until timestamptz,
-            add column paused_at timestamptz;
+            add column paused_at timestamptz,
+            add column webhook_secret_sha256 bytea,
+            add column webhook_addresses cidr[];
+        comment on column sonnette.accounts.webhook_secret_sha256 is 'Whose secret this is in the webhook''s path is the provider; null: none is taken';
+        comment on column sonnette.accounts.webhook_addresses is 'From where webhooks are taken; null: from anywhere';
         comment on column sonnette.accounts.state is 'up, or why not: refused, or open (the breaker)';
         comment on column sonnette.accounts.open_until is 'The breaker is open until then: nothing is asked of the provider';
 
@@ -107,7 +113,8 @@ def downgrade() -> None:
         """
         alter table sonnette.requests drop column found;
         alter table sonnette.epoch drop column system_identifier, drop column database_oid, drop column timeline;
-        alter table sonnette.accounts drop column failures, drop column open_until, drop column paused_at;
+        alter table sonnette.accounts drop column failures, drop column open_until, drop column paused_at,
+            drop column webhook_secret_sha256, drop column webhook_addresses;
         drop index sonnette.requests_done;
         drop view if exists sonnette.in_doubt, sonnette.money_differences;
         drop table sonnette.orphans, sonnette.processes, sonnette.late_messages, sonnette.inbox;
