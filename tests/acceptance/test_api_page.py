@@ -152,11 +152,12 @@ def test_there_are_examples_of_every_call() -> None:
         "/recover",
         "/functions/v1/check-sms-activate-status",
         "/functions/v1/update-activation-sms",
+        "/webhooks/",
     ):
         assert call in commands
     for call in ("/v1/changes", "/v1/events", "/v1/token", "/readyz", "/openapi.json"):
         assert call in commands
-    assert len(of_all) == 28
+    assert len(of_all) == 29
 
 
 def assert_answer_like(printed: str, told: str) -> None:

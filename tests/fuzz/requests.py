@@ -7,12 +7,14 @@ from tests.fuzz.garbage import Garbage
 
 PATHS = ("/", "/v1/me", "/v1/offers", "/v1/activations", "/v1/activations/{id}", "/v1/changes",
          "/v1/activations/{id}/check", "/v1/activations/{id}/cancel", "/v1/events", "/livez",
+         "/v1/activations/{id}/another", "/v1/activations/{id}/recover", "/webhooks/simulator/{id}",
+         "/functions/v1/check-sms-activate-status", "/functions/v1/update-activation-sms",
          "/v1/activations/{id}/finish", "/readyz", "/v1/token", "/openapi.json",
          "/static/", "/realtime/v1/websocket", "/socket/websocket")  # fmt: skip
 METHODS = ("GET", "POST", "GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "BREW")
 PARAMETERS = ("after", "wait", "limit", "status", "cursor", "before", "table", "epoch", "service",
               "country", "apikey", "vsn")  # fmt: skip
-FIELDS = ("service_code", "country_code", "operator", "max_price", "x")
+FIELDS = ("service_code", "country_code", "operator", "max_price", "activationId", "orderId", "x")
 HEADERS = ("Idempotency-Key", "Prefer", "Content-Type", "Accept", "Origin", "Last-Event-ID",
            "X-Request-Id", "Range", "If-None-Match", "Cookie", "Expect", "Connection",
            "X-Forwarded-For", "Accept-Encoding", "Upgrade", "Sec-WebSocket-Key",

@@ -1,5 +1,6 @@
 """The accounts file: what it may say, and the sentence for each thing that it may not."""
 
+import hashlib
 from decimal import Decimal
 from pathlib import Path
 
@@ -165,3 +166,36 @@ def test_two_accounts_of_one_name_are_refused(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"SONNETTE_PROVIDERS names .*: No such file"):
         accounts.load(Settings(home=tmp_path, providers=tmp_path / "nowhere.toml"))
+
+
+def webhooks(folder: Path, *lines: str) -> accounts.Account:
+    (account,) = load(folder, "\n".join([GOOD, *lines]))
+    return account
+
+
+def test_webhooks_are_taken_where_there_is_a_secret(tmp_path: Path) -> None:
+    assert webhooks(tmp_path).webhook_secret_sha256 is None
+    secret = "an-unguessable-path-of-32-letters"
+    account = webhooks(tmp_path, f'webhook_secret = "{secret}"')
+    assert account.webhook_secret_sha256 == hashlib.sha256(secret.encode()).digest()
+    assert account.webhook_addresses == ()
+    assert secret not in repr(account)
+    (tmp_path / "hook").write_text(f"{secret}\n")
+    assert webhooks(tmp_path, 'webhook_secret_file = "hook"').webhook_secret == secret
+
+
+def test_webhooks_may_come_from_some_addresses_alone(tmp_path: Path) -> None:
+    account = webhooks(tmp_path, 'webhook_addresses = ["203.0.113.7", "2001:db8::/32"]')
+    assert account.webhook_addresses == ("203.0.113.7/32", "2001:db8::/32")
+
+
+@pytest.mark.parametrize("secret", ["too-short", "a/b" * 20, "a%b" * 20, "a?b" * 20])
+def test_a_webhook_secret_that_is_no_part_of_a_path_is_refused(tmp_path: Path, secret: str) -> None:
+    sentence = refusal(tmp_path, f'{GOOD}\nwebhook_secret = "{secret}"')
+    assert "webhook_secret must be 32 or more" in sentence
+    assert secret not in sentence
+
+
+@pytest.mark.parametrize("value", ['"203.0.113.7"', "[7]", '["203.0.113.7/8"]', '["example.com"]'])
+def test_what_is_no_list_of_addresses_is_refused(tmp_path: Path, value: str) -> None:
+    assert "webhook_addresses must be" in refusal(tmp_path, f"{GOOD}\nwebhook_addresses = {value}")
