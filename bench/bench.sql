@@ -46,3 +46,16 @@ where a.id = fresh.id
 
 -- name: server
 select current_setting('server_version'), current_setting('fsync'), current_setting('synchronous_commit')
+
+-- name: feeds
+-- How far the log goes for each of these users.
+select u.id, coalesce(f.last_seq, 0)
+from unnest(%(ids)s::uuid[]) u (id)
+left join sonnette.feeds f on f.user_id = u.id
+
+-- name: backlog_table
+create table if not exists public.bench_backlog (id bigint generated always as identity primary key, owner uuid, text text);
+select sonnette.watch('public.bench_backlog', 'owner')
+
+-- name: backlog
+insert into public.bench_backlog (owner, text) select %(owner)s, repeat('x', %(size)s) from generate_series(1, %(rows)s::int)

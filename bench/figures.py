@@ -59,3 +59,11 @@ def spread(values: Iterable[float]) -> str:
     """`lowest to highest`, for beside a median."""
     ordered = sorted(values)
     return f"{ordered[0]:.2f} to {ordered[-1]:.2f}"
+
+
+def slope(points: Sequence[tuple[float, float]]) -> float:
+    """How much the second number rises for each of the first: least squares; 0 for one point."""
+    times, values = zip(*points, strict=True)
+    if len(set(times)) < 2:
+        return 0
+    return statistics.linear_regression(times, values).slope

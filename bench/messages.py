@@ -31,6 +31,52 @@ class Collect(msgspec.Struct, tag=True, frozen=True):
     timeout_s: float
 
 
+class Follow(msgspec.Struct, tag=True, frozen=True):
+    """To the followers: users 0 to `count - 1`, each on a socket that comes back and resumes."""
+
+    count: int
+
+
+class Check(msgspec.Struct, tag=True, frozen=True):
+    """To the followers: answer once user n has been told up to `last[n]`, or the time is up."""
+
+    last: list[int]
+    timeout_s: float
+
+
+class Followed(msgspec.Struct, frozen=True):
+    """What the followers were told, against what the log has: nothing may be wrong with it.
+
+    `resumed_s`: of each that came back, how long after the begin of the attempt that succeeded it
+    had all that it had missed; `back_ns`: when. `heard_ns`: when each change came, of any user.
+    """
+
+    lost: int
+    doubled: int
+    disordered: int
+    resyncs: int
+    refused: int
+    attempts: int
+    resumed_s: list[float]
+    back_ns: list[int]
+    heard_ns: list[int]
+
+
+class Churn(msgspec.Struct, tag=True, frozen=True):
+    """To the churners: for `seconds`, `at_once` clients of `users` users come, act and go."""
+
+    users: int
+    at_once: int
+    seconds: float
+
+
+class Churned(msgspec.Struct, frozen=True):
+    """How many sockets there were, and how many of them were not served."""
+
+    sockets: int
+    failed: int
+
+
 class Opened(msgspec.Struct, frozen=True):
     """All sockets have joined; how long that took."""
 
@@ -60,6 +106,7 @@ class Write(msgspec.Struct, tag=True, frozen=True):
     users: int
     start_ns: int
     per_s: float
+    insist: bool = False  # through an outage: each change is tried until it is made
 
 
 class Committed(msgspec.Struct, frozen=True):

@@ -18,6 +18,18 @@ class Plan:
     batch_s: float
     cost_changes: int  # single-row transactions in a round
     cost_batches: int  # transactions of 200 rows in a round
+    killed_crowd: int  # sockets of a gateway that is killed
+    postgres_crowd: int  # and of one whose Postgres is
+    outage_per_s: float
+    outage_s: float  # of writing, the outage in it
+    stuck: int  # clients that never read
+    stuck_rows: int  # of 10 kB that each has asked for
+    stuck_crowd: int
+    stuck_per_s: int
+    stuck_s: float  # long enough for them to be cut in it
+    churn_users: int
+    churn_at_once: int
+    churn_s: float
 
 
 FULL = Plan(
@@ -32,6 +44,18 @@ FULL = Plan(
     batch_s=4,
     cost_changes=1_000,
     cost_batches=50,
+    killed_crowd=10_000,
+    postgres_crowd=2_000,
+    outage_per_s=200,
+    outage_s=30,
+    stuck=10,
+    stuck_rows=1_500,
+    stuck_crowd=1_000,
+    stuck_per_s=500,
+    stuck_s=13,
+    churn_users=1_000,
+    churn_at_once=100,
+    churn_s=60,
 )
 QUICK = Plan(
     users=2_000,
@@ -45,6 +69,18 @@ QUICK = Plan(
     batch_s=2,
     cost_changes=500,
     cost_batches=20,
+    killed_crowd=500,
+    postgres_crowd=500,
+    outage_per_s=200,
+    outage_s=12,
+    stuck=3,
+    stuck_rows=1_500,
+    stuck_crowd=200,
+    stuck_per_s=200,
+    stuck_s=13,
+    churn_users=200,
+    churn_at_once=50,
+    churn_s=10,
 )
 TINY = Plan(  # for the test that this program works; its figures mean nothing
     users=400,
@@ -58,5 +94,17 @@ TINY = Plan(  # for the test that this program works; its figures mean nothing
     batch_s=1,
     cost_changes=20,
     cost_batches=1,
+    killed_crowd=50,
+    postgres_crowd=50,
+    outage_per_s=20,
+    outage_s=6,
+    stuck=1,
+    stuck_rows=1_500,
+    stuck_crowd=20,
+    stuck_per_s=20,
+    stuck_s=1,
+    churn_users=20,
+    churn_at_once=5,
+    churn_s=2,
 )
 BATCH = 200

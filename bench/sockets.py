@@ -9,18 +9,19 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import cast
 from uuid import UUID
 
-import msgspec
 import uvloop
 
 from bench import wire
+from bench.client import SOCKETS_PER_ADDRESS
 from bench.messages import Arrivals, Collect, Open, Opened, user_id
+from bench.obey import obey
 from bench.speech import Refused, Speech, bare, gateway
 
 JOINING_AT_ONCE = 100
-SOCKETS_PER_ADDRESS = 4000  # far below the ports that one source address has
 TOKEN_TTL_S = 86_400
 HEARTBEAT_S = 25
 JOIN_TIMEOUT_S = 30
@@ -155,18 +156,8 @@ class Crowd:
                 socket.send(self._speech.heartbeat)
 
 
-async def obey(crowd: Crowd) -> None:
-    """Answer each command on stdin with a line on stdout, until stdin ends."""
-    loop = asyncio.get_running_loop()
-    lines = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
-    while line := await lines.readline():
-        answer = await _answer(crowd, msgspec.json.decode(line, type=Open | Collect))
-        sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
-        sys.stdout.buffer.flush()
-
-
-async def _answer(crowd: Crowd, command: Open | Collect) -> Opened | Arrivals:
+async def answer(crowd: Crowd, command: Open | Collect) -> Opened | Arrivals:
+    """What a command asks for."""
     if isinstance(command, Open):
         began = time.monotonic()
         await crowd.open(command.first, command.count)
@@ -180,7 +171,7 @@ async def main(mode: str, host: str, port: str, secret: str) -> None:
     crowd = Crowd(speeches[mode](secret, TOKEN_TTL_S), host, int(port))
     async with asyncio.TaskGroup() as tasks:
         beating = tasks.create_task(crowd.heartbeats())
-        await obey(crowd)
+        await obey(Open | Collect, partial(answer, crowd))
         beating.cancel()
 
 

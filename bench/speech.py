@@ -15,7 +15,9 @@ import msgspec
 from process.tokens import mint
 
 _MARK = re.compile(rb'"operator":"b(\d+)"')
+_NUMBERS = re.compile(rb'"feed_seq":(\d+),"feed_prev":(\d+)')
 _TOPIC = "realtime:bench"
+PATH = "/realtime/v1/websocket?vsn=2.0.0"
 
 
 class Refused(Exception):
@@ -37,20 +39,33 @@ def gateway(secret: str, ttl_s: int) -> Speech:
     """As supabase-js speaks, serializer 2.0.0: UPDATEs of this user's activations."""
 
     def greeting(user: str, now: datetime) -> bytes:
-        binding = {"event": "UPDATE", "schema": "public", "table": "activations"}
-        payload = {
-            "config": {"postgres_changes": [{**binding, "filter": f"user_id=eq.{user}"}]},
-            "access_token": mint(secret, UUID(user), now, ttl_s),
-        }
-        return msgspec.json.encode(["1", "1", _TOPIC, "phx_join", payload])
+        return join(mint(secret, UUID(user), now, ttl_s), filter=f"user_id=eq.{user}")
 
     return Speech(
-        path="/realtime/v1/websocket?vsn=2.0.0",
+        path=PATH,
         greeting=greeting,
         joined=_joined,
         mark=_gateway_mark,
         heartbeat=b'[null,"2","phoenix","heartbeat",{}]',
     )
+
+
+def join(token: str, **binding: object) -> bytes:
+    """A phx_join for UPDATEs of activations; `binding` says more of it, or otherwise."""
+    asked = {"event": "UPDATE", "schema": "public", "table": "activations", **binding}
+    payload = {"config": {"postgres_changes": [asked]}, "access_token": token}
+    return msgspec.json.encode(["1", "1", _TOPIC, "phx_join", payload])
+
+
+def leave() -> bytes:
+    """The phx_leave of that join."""
+    return msgspec.json.encode(["1", "2", _TOPIC, "phx_leave", {}])
+
+
+def numbers(text: bytes) -> tuple[int, int] | None:
+    """feed_seq and feed_prev, where the frame is a change."""
+    found = _NUMBERS.search(text)
+    return (int(found[1]), int(found[2])) if found else None
 
 
 def bare(_secret: str, _ttl_s: int) -> Speech:

@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import UUID
 
 import httpx
 import psycopg
@@ -36,6 +37,7 @@ class Database:
     gateway_dsn: str
     version: str
     durability: str
+    server: embedded.Server
 
 
 @contextlib.contextmanager
@@ -47,7 +49,8 @@ def database(users: int) -> Iterator[Database]:
         with embedded.start(home, bindir=binaries.find_bindir(None)) as server:
             migrate.upgrade(server.dsn())
             version, durability = _fill(server.dsn(), users)
-            yield Database(server.dsn(), server.dsn("sonnette_gateway"), version, durability)
+            gateway_dsn = server.dsn("sonnette_gateway")
+            yield Database(server.dsn(), gateway_dsn, version, durability, server)
     finally:
         shutil.rmtree(home)
 
@@ -85,6 +88,23 @@ async def bare_crowd(dsn: str, count: int) -> AsyncIterator[Child]:
         await relay.line(START_TIMEOUT_S)
         await open_sockets(sockets, 0, count)
         yield sockets
+
+
+async def metric(address: Address, name: str) -> float:
+    """A figure of a gateway's /metrics, `name` with its labels; 0 where it is not there yet."""
+    async with httpx.AsyncClient() as client:
+        lines = (await client.get(f"{address.url()}/metrics")).text.splitlines()
+    found = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+    wanted = f"sonnette_gateway_{name}"
+    return next((float(value) for said, _, value in found if said == wanted), 0.0)
+
+
+def last_numbers(dsn: str, users: int) -> list[int]:
+    """How far the log goes for each of the first users."""
+    ids = [user_id(number) for number in range(users)]
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        found: dict[UUID, int] = dict(connection.execute(queries["feeds"], {"ids": ids}).fetchall())
+    return [found[one] for one in ids]
 
 
 def free_address() -> Address:

@@ -6,7 +6,8 @@ clock is read the moment that libpq has the answer.
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any, LiteralString
 from uuid import UUID
 
 import msgspec
@@ -15,27 +16,69 @@ from psycopg.rows import TupleRow
 
 from bench.messages import Committed, Write, queries, user_of
 
+OUTAGE_LIMIT_S = 60
+RETRY_S = 0.1
+
+Values = Mapping[str, Any]
+
 
 def main(dsn: str) -> None:
     """Answer each command with a line on stdout, until stdin ends."""
-    with psycopg.connect(dsn, autocommit=True, application_name="bench writer") as connection:
-        for line in sys.stdin.buffer:
-            answer = write(connection, msgspec.json.decode(line, type=Write))
-            sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
-            sys.stdout.buffer.flush()
+    writer = Writer(dsn)
+    for line in sys.stdin.buffer:
+        answer = write(writer, msgspec.json.decode(line, type=Write))
+        sys.stdout.buffer.write(msgspec.json.encode(answer) + b"\n")
+        sys.stdout.buffer.flush()
 
 
-def write(connection: psycopg.Connection[TupleRow], command: Write) -> Committed:
+class Writer:
+    """The one connection, and another one after an outage."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._cursor = self._connected()
+
+    def execute(self, statement: LiteralString, values: Values) -> None:
+        """One transaction."""
+        self._cursor.execute(statement, values, prepare=True)
+
+    def insist(self, statement: LiteralString, values: Values) -> None:
+        """The same until it has worked; one that was committed all the same changes nothing."""
+        deadline = time.monotonic() + OUTAGE_LIMIT_S
+        while True:
+            try:
+                return self.execute(statement, values)
+            except psycopg.OperationalError:
+                self._reconnect(deadline)
+
+    def _reconnect(self, deadline: float) -> None:
+        while True:
+            try:
+                self._cursor = self._connected()
+                return
+            except psycopg.OperationalError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(RETRY_S)
+
+    def _connected(self) -> psycopg.Cursor[TupleRow]:
+        connection = psycopg.connect(
+            self._dsn, autocommit=True, application_name="bench writer", connect_timeout=5
+        )
+        return connection.cursor(binary=True)
+
+
+def write(writer: Writer, command: Write) -> Committed:
     """Each statement is a transaction of its own; a late one is not skipped but made at once."""
     times_ns: list[int] = []
-    cursor = connection.cursor(binary=True)
+    execute = writer.insist if command.insist else writer.execute
     statement = queries[command.statement]
     began_ns = time.monotonic_ns()
     many = command.statement.endswith("_many")
     for due_ns, ids, marks in plan(command):
         _sleep_until(due_ns)
-        values = {"ids": ids, "marks": marks} if many else {"id": ids[0], "mark": marks[0]}
-        cursor.execute(statement, values, prepare=True)
+        values: Values = {"ids": ids, "marks": marks} if many else {"id": ids[0], "mark": marks[0]}
+        execute(statement, values)
         times_ns.append(time.monotonic_ns())
     return Committed(max(began_ns, command.start_ns), times_ns)
 

@@ -26,7 +26,7 @@ from gateway.hub import Hub
 from gateway.metrics import Metrics
 from gateway.places import Most, Places
 from gateway.protocol import BadFrame, Serializer, serializer
-from gateway.returns import Returns, caller
+from gateway.returns import Caller, Returns, caller
 from gateway.session import Limits, Session
 from gateway.socket import Socket, relieve
 from process.addresses import client_address, neighbourhood, networks
@@ -137,10 +137,16 @@ class GatewayServer:
         host = client_address(str(peer[0]) if peer else "", forwarded, self._proxies)
         return neighbourhood(host) if host is not None else None
 
+    def _caller(self, connection: ServerConnection, request: Request) -> Caller:
+        peer = connection.remote_address
+        address = self._neighbourhood(connection, request)
+        return caller(address or (str(peer[0]) if peer else None), _key(request))
+
     async def _let_wait(self, connection: ServerConnection, request: Request) -> None:
         """Slow down who is here again and again; see gateway/returns.py."""
-        who = caller(self._neighbourhood(connection, request), _key(request))
-        wait_s = self._returns.wait_s(who, asyncio.get_running_loop().time())
+        wait_s = self._returns.wait_s(
+            self._caller(connection, request), asyncio.get_running_loop().time()
+        )
         if wait_s:
             self._metrics.slowed.inc()
             await asyncio.sleep(wait_s)
@@ -165,7 +171,7 @@ class GatewayServer:
         )
         if isinstance(connection, Connection):
             connection.on_drained = session.drained
-        who, opened_s = caller(address, _key(request)), clock()
+        who, opened_s = self._caller(connection, request), clock()
         self._clients[connection] = client, session
         self._metrics.sockets.inc()
         try:
