@@ -21,11 +21,14 @@ from bench.stack import Database, free_address, gateway, last_numbers, metric, n
 from db.embedded import EmbeddedFailed
 from process.settings import Address
 
-BEFORE_S = 5  # of writing, before it is killed
+BEFORE_SHARE = 6  # of the writing is done before it is killed
 CATCH_UP_LIMIT_S = 60
 RELAUNCH_LIMIT_S = 30
-HEAD = ("sockets", "changes/s", "changes", "away s", "first change after s", "resumed p50 s",
-        "p95 s", "max s", "all back after s", "reads", "lost", "doubled", "out of order", "resyncs")  # fmt: skip
+HEAD = (
+    *("sockets", "changes/s", "changes", "away s", "first change after s"),
+    *("resumed p50 s", "p95 s", "max s", "all back after s", "reads"),
+    *("lost", "doubled", "out of order", "resyncs"),
+)
 
 Kill = Callable[[AsyncExitStack, Child], Awaitable[None]]
 
@@ -79,7 +82,7 @@ class _Crash:
             crowd = await stack.enter_async_context(child("bench.followers", *where))
             await crowd.ask(Follow(self._sockets), Opened, OPEN_TIMEOUT_S)
             writing = asyncio.ensure_future(self._write(writer, marks))
-            await asyncio.sleep(BEFORE_S)
+            await asyncio.sleep(self._seconds / BEFORE_SHARE)
             reads = await metric(self._address, "read_seconds_count")
             killed_ns = time.monotonic_ns()
             await self._kill(stack, running)

@@ -25,7 +25,6 @@ from process.tokens import mint
 ROW_BYTES = 10_000
 GONE_LIMIT_S = 60
 TOKEN_TTL_S = 86_400
-CATALOG_S = 6  # a gateway looks for new tables every 5 s
 
 
 class StuckClient(Client):
@@ -51,7 +50,6 @@ async def beside_stuck_clients(
         await stack.enter_async_context(gateway(server.gateway_dsn, address, secret))
         sockets = await stack.enter_async_context(crowd("gateway", address, secret))
         await open_sockets(sockets, 0, plan.stuck_crowd)
-        await asyncio.sleep(CATALOG_S)
         for _ in range(plan.rounds):
             quiet.append((await delay_round(writers, sockets, marks, load))[0])
             async with _stuck(plan, address, secret, gone_s):

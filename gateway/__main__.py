@@ -20,7 +20,11 @@ async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. SettingsError where something is missing."""
     dsn = _required(settings)
     stop = stop_on_signals()
-    listening = listening_socket(settings.gateway_listen, setting="SONNETTE_GATEWAY_LISTEN")
+    listening = listening_socket(
+        settings.gateway_listen,
+        setting="SONNETTE_GATEWAY_LISTEN",
+        reuse_port=settings.gateway_reuse_port,
+    )
     _raise_file_limit()
     metrics = Metrics()
     guard = Guard(settings, dsn, application_name="sonnette gateway")
@@ -31,7 +35,7 @@ async def serve(settings: Settings) -> None:
     async with asyncio.TaskGroup() as tasks:
         beside = [relay.run(), watch.run(health.report), guard.run()]
         background = [tasks.create_task(work) for work in beside]
-        await server.run(listening, stop)
+        await server.run(listening, stop, relay.finish)
         for task in background:
             task.cancel()
 

@@ -7,6 +7,7 @@ fails everybody is due again after the next one is open: a lost ring or read cos
 """
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -30,6 +31,7 @@ log = structlog.get_logger(__name__)
 USERS_PER_READ = 500
 CHANGES_PER_USER = 100
 CHANGES_PER_READ = 5_000  # whoever has become due meanwhile waits for all of them
+FINISH_LIMIT_S = 2
 READ_LIMIT_S = 5  # a client waits 10 s for the answer to its join
 FRAMES_PER_TURN = 200  # then the loop lets others run: joins, heartbeats, the listener
 
@@ -80,6 +82,9 @@ class Relay:
         self.hub = Hub(on_due=self._work.set)
         self._auditor = Auditor(self.hub, metrics)
         self.reading = asyncio.Event()
+        self._at_rest = asyncio.Event()  # nothing has been read that is not yet delivered
+        self._at_rest.set()
+        self._finishing = False
         self.problems: list[str] = ["the database has not been read yet"]
 
     async def run(self) -> None:
@@ -97,6 +102,13 @@ class Relay:
         if not self.hub.ring(payload):
             self._anybody = True
             self._work.set()
+
+    async def finish(self) -> None:
+        """Begin no further read; returns once what has been read is delivered, or it takes long."""
+        self._finishing = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(FINISH_LIMIT_S):
+                await self._at_rest.wait()
 
     async def _run_once(self) -> None:
         connection = await connect(self._dsn, application_name="sonnette gateway")
@@ -133,8 +145,12 @@ class Relay:
             if self._anybody and anybody_round.due(clock()):
                 self._anybody = False
                 self.hub.mark_all()
-            if self.hub.anyone_due:
-                await self._turn(connection)
+            if self.hub.anyone_due and not self._finishing:
+                self._at_rest.clear()
+                try:
+                    await self._turn(connection)
+                finally:
+                    self._at_rest.set()
             else:
                 rounds = [catalog_round, audit_round, *[anybody_round] * self._anybody]
                 await self._wait(min(one.at_s for one in rounds) - clock())

@@ -10,6 +10,7 @@ import contextlib
 import logging
 import resource
 import socket
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
 from urllib.parse import parse_qs
@@ -80,8 +81,10 @@ class GatewayServer:
         )
         metrics.opening.set_function(lambda: self._door.opening)
 
-    async def run(self, listening: socket.socket, stop: asyncio.Event) -> None:
-        """Serve until `stop` is set; then accept no more, close with 1012, and return."""
+    async def run(
+        self, listening: socket.socket, stop: asyncio.Event, finish: Callable[[], Awaitable[None]]
+    ) -> None:
+        """Serve until `stop` is set; then accept no more, `finish`, close with 1012, and return."""
         most = self._settings.max_buffer_bytes
         server = await serve(
             self._handle,
@@ -101,6 +104,8 @@ class GatewayServer:
         async with asyncio.TaskGroup() as tasks:
             looking = tasks.create_task(self._look_after(tasks))
             await stop.wait()
+            server.close(close_connections=False)
+            await finish()
             await self._drain(server)
             looking.cancel()
 
@@ -225,8 +230,7 @@ class GatewayServer:
                     await asyncio.sleep(0)
 
     async def _drain(self, server: Server) -> None:
-        """Accept no more; tell everybody to come back (1012, "service restart"); cut who hangs."""
-        server.close(close_connections=False)
+        """Tell everybody to come back (1012, "service restart"); cut who hangs."""
         connections = list(self._clients)
         log.info("draining", sockets=len(connections))
         closing = [asyncio.ensure_future(one.close(1012, "restart")) for one in connections]

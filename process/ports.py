@@ -16,15 +16,18 @@ class PortInUse(SettingsError):
     """Another program listens there; the sentence names the setting that moves ours."""
 
 
-def listening_socket(address: Address, *, setting: str, backlog: int = BACKLOG) -> socket.socket:
+def listening_socket(
+    address: Address, *, setting: str, backlog: int = BACKLOG, reuse_port: bool = False
+) -> socket.socket:
     """A non-blocking socket that listens on `address`, which came from the variable `setting`.
 
+    With `reuse_port` others who ask for that too may listen beside it, and each gets a share.
     Raises PortInUse, or SettingsError where the host is not of this machine or not allowed.
     """
     try:
         family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
         listener = socket.create_server(
-            (address.host, address.port), family=family, backlog=backlog
+            (address.host, address.port), family=family, backlog=backlog, reuse_port=reuse_port
         )
     except OSError as error:
         raise _refusal(error, address, setting) from None

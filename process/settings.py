@@ -38,12 +38,13 @@ class SettingsError(SonnetteError):
 class Settings:
     """What an administrator can choose. Sizes in bytes, times in the unit of their name.
 
-    `home` is where `run` keeps data and secrets. `jwks_url` is where an issuer of tokens publishes
-    its keys. `retention_hours` is how long changes are kept, `retention_rows` how many at most.
-    `providers` is a TOML file of provider accounts. `max_buffer_bytes` is what one socket
-    may leave unread, `max_buffered_bytes` all of them; `max_channels` is per socket, `max_bindings`
-    per channel; `socket_frames_per_s` and `socket_joins_per_s` are what the gateway takes of one
-    socket. `trusted_proxies` are addresses and networks whose X-Forwarded-For is believed.
+    `home` is where `run` keeps data and secrets. With `gateway_reuse_port` a second gateway may
+    listen on the same address, to take over from the first. `jwks_url` is where an issuer of tokens
+    publishes its keys. `retention_hours` is how long changes are kept, `retention_rows` how many at
+    most. `providers` is a TOML file of provider accounts. `max_buffer_bytes` is what one socket may
+    leave unread, `max_buffered_bytes` all of them; `max_channels` is per socket, `max_bindings` per
+    channel; `socket_frames_per_s` and `socket_joins_per_s` are what a gateway takes of a socket.
+    `trusted_proxies` are addresses and networks whose X-Forwarded-For is believed.
     `user_requests_per_s` and `address_requests_per_s` are what the service takes of one user and of
     one address. `demo` is set by `sonnette run` alone: the service then renews tokens.
     """
@@ -52,6 +53,7 @@ class Settings:
     database_url: str | None = field(default=None, repr=False)
     service_listen: Address = SERVICE_LISTEN
     gateway_listen: Address = GATEWAY_LISTEN
+    gateway_reuse_port: bool = False
     simulator_listen: Address = SIMULATOR_LISTEN
     poller_listen: Address = POLLER_LISTEN
     jwt_secret: str | None = field(default=None, repr=False)
@@ -91,6 +93,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         database_url=read("database_url", values.database_url, None),
         service_listen=read("service_listen", values.address, SERVICE_LISTEN),
         gateway_listen=read("gateway_listen", values.address, GATEWAY_LISTEN),
+        gateway_reuse_port=read("gateway_reuse_port", values.flag, Settings.gateway_reuse_port),
         simulator_listen=read("simulator_listen", values.address, SIMULATOR_LISTEN),
         poller_listen=read("poller_listen", values.address, POLLER_LISTEN),
         jwt_secret=read("jwt_secret", values.jwt_secret, None),

@@ -19,6 +19,7 @@ from uuid import UUID, uuid4
 import httpx
 
 from db.bound import bound
+from process.settings import Address
 from process.tokens import mint
 from tests.facts import eventually
 from tests.served import free_address
@@ -34,8 +35,11 @@ class GatewayProcess:
 
     PART = "gateway"
 
-    def __init__(self, dsn: str, log: Path, settings: dict[str, str]) -> None:
-        address = free_address()
+    def __init__(
+        self, dsn: str, log: Path, settings: dict[str, str], address: Address | None = None
+    ) -> None:
+        address = address or free_address()
+        self.address = address
         self.url = address.url()
         self.log = log
         self._environ = {
@@ -51,6 +55,11 @@ class GatewayProcess:
         """Start it and wait until it is ready."""
         self._launch()
         await eventually(self._is_ready, START_LIMIT_S)
+
+    async def start_beside(self) -> None:
+        """Start it on a port where another one listens and answers, too."""
+        self._launch()
+        await eventually(lambda: '"event": "listening"' in self.logged(), START_LIMIT_S)
 
     async def start_unready(self) -> None:
         """Start it and wait until it answers at all: it has something to wait for itself."""

@@ -41,6 +41,10 @@ class Proxy:
         """How many clients are connected now."""
         return len(self._open) // 2
 
+    def lead_to(self, dial: Dial) -> None:
+        """Connections that come from now on are to another far side."""
+        self._dial = dial
+
     def black_hole(self) -> None:
         """Carry nothing any more, and close nothing; new connections are accepted into it."""
         self._passing.clear()

@@ -148,6 +148,10 @@ class Follower:
         self.rows: list[Frame] = []
         self.sockets = 0
 
+    def move_to(self, gateway: GatewayProcess) -> None:
+        """The next socket is to this one, as when a balancer has taken the first out."""
+        self._gateway = gateway
+
     async def run(self) -> None:
         """Follow until cancelled, over as many sockets as it takes."""
         while True:

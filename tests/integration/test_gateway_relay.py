@@ -263,3 +263,26 @@ async def test_the_audit_finds_what_was_left_out(database: Database, cargo_db: C
         binding.position = 1  # as a mistake of the gateway would: moved on, and not sent
         await eventually(lambda: one.count("loss_detected_total") == 1)
         assert client.take() == []
+
+
+async def test_at_the_end_what_has_been_read_is_delivered_and_nothing_more_is_read(
+    database: Database, cargo_db: Connection
+) -> None:
+    """Several pages of one read, each more than what is delivered without a pause."""
+    async with running(database) as one:
+        clients = [await one.joined(user) for user in (ALICE, BOB) for _ in range(3)]
+        for user, first in ((ALICE, 1), (BOB, 101)):
+            await cargo_db.execute(
+                "insert into cargo select n, %s from generate_series(%s::int, %s::int) n",
+                (user, first, first + 99),
+            )
+        one.relay.on_ring("sonnette", f"{ALICE}:100,{BOB}:100")
+        while not any(client.sent for client in clients):  # noqa: ASYNC110
+            await asyncio.sleep(0)  # seen in the midst of the delivery
+        await one.relay.finish()
+        assert [len(client.sent) for client in clients] == [100] * 6
+        await put(cargo_db, 1000)
+        reads = one.count("read_seconds_count")
+        one.relay.on_ring("sonnette", f"{ALICE}:101")
+        await one.relay.finish()
+        assert one.count("read_seconds_count") == reads

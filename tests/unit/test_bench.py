@@ -1,5 +1,6 @@
 """The benchmark's arithmetic and framing: a wrong figure is worse than none."""
 
+import json
 import math
 
 import pytest
@@ -7,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench import wire
-from bench.figures import delays, median_of, percentile, spread
+from bench.figures import delays, median_of, percentile, slope, spread
+from bench.followers import Follower
 from bench.messages import Arrivals, Write, queries, user_id, user_of
 from bench.speech import Refused, bare, gateway
 from bench.writer import plan
@@ -93,3 +95,44 @@ def test_a_writer_without_a_rate_makes_no_pause() -> None:
 def test_every_statement_that_a_load_names_exists() -> None:
     for name in ("watched_one", "watched_many", "plain_one", "plain_many", "bare_one"):
         assert name in queries
+
+
+def test_a_slope_is_by_least_squares_and_of_one_point_there_is_none() -> None:
+    assert slope([(0, 1), (1, 3), (2, 5)]) == pytest.approx(2)
+    assert slope([(5, 1)]) == 0
+
+
+def follower_told(*seqs: int) -> Follower:
+    one = Follower(0, "the secret of a benchmark that is 32 bytes")
+    one.begin = 2
+    for seq in seqs:
+        one.heard(b'{"feed_seq":%d,"feed_prev":%d}' % (seq, seq - 1), 0)
+    return one
+
+
+@pytest.mark.parametrize(
+    ("seqs", "faults"),
+    [
+        ((3, 4, 5), (0, 0, 0)),
+        ((3, 5), (1, 0, 0)),
+        ((3, 4), (1, 0, 0)),
+        ((3, 4, 4, 5), (0, 1, 0)),
+        ((4, 3, 5), (0, 0, 1)),
+    ],
+)
+def test_a_follower_is_compared_with_the_log(
+    seqs: tuple[int, ...], faults: tuple[int, int, int]
+) -> None:
+    assert follower_told(*seqs).faults(last=5) == faults
+
+
+def test_a_follower_is_back_once_it_has_all_that_there_was_at_its_join() -> None:
+    one = follower_told(3)
+    one.attempts, one._tried_ns = 2, 0
+    system = {"feed_seq": 5, "epoch": "e", "extension": "postgres_changes"}
+    one.heard(json.dumps([None, None, "t", "system", system]).encode(), 10**9)
+    assert one.resumed is None
+    one.heard(b'{"feed_seq":4,"feed_prev":3}', 2 * 10**9)
+    assert one.resumed is None
+    one.heard(b'{"feed_seq":5,"feed_prev":4}', 3 * 10**9)
+    assert one.resumed == (3.0, 3 * 10**9)

@@ -42,6 +42,7 @@ def test_each_setting_is_read_from_its_own_variable() -> None:
             "SONNETTE_HOME": "/srv/sonnette",
             "SONNETTE_SERVICE_LISTEN": "0.0.0.0:80",
             "SONNETTE_GATEWAY_LISTEN": "[::1]:81",
+            "SONNETTE_GATEWAY_REUSE_PORT": "1",
             "SONNETTE_SIMULATOR_LISTEN": "localhost:82",
             "SONNETTE_POLLER_LISTEN": "127.0.0.2:83",
             "SONNETTE_JWT_SECRET": SECRET,
@@ -73,6 +74,7 @@ def test_each_setting_is_read_from_its_own_variable() -> None:
     assert settings.home == Path("/srv/sonnette")
     assert settings.service_listen == Address("0.0.0.0", 80)
     assert settings.gateway_listen == Address("::1", 81)
+    assert settings.gateway_reuse_port
     assert settings.simulator_listen == Address("localhost", 82)
     assert settings.poller_listen == Address("127.0.0.2", 83)
     assert settings.jwt_secret == SECRET
