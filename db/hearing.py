@@ -12,6 +12,10 @@ from uuid import UUID
 CANARY = "~"  # how the payload of every process's canaries begins
 
 DEAF = "the listening connection is open and hears nothing: a canary did not come back"
+SILENT = (
+    "Postgres says nothing: a canary was neither answered nor heard; the line to it is half-open, "
+    "or its commits stand still"
+)
 POOLER = (
     "a pooler in transaction mode stands before Postgres, and what is listened to there nobody "
     "hears: DATABASE_URL has to reach Postgres itself, or a pool in session mode"
@@ -48,6 +52,7 @@ class Hearing:
         self._mark = f"{CANARY}{process}:"
         self._sent: dict[int, float] = {}  # what this connection has to hear, and when it was sent
         self._number = 0
+        self._answered = 0
         self._pooled = False
         self._open = False
         self.state = State.BACKING_OFF
@@ -92,6 +97,10 @@ class Hearing:
             self._sent[self._number] = now_s
         return f"{self._mark}{self._number}"
 
+    def answered(self) -> None:
+        """The last canary was taken: from now on its silence is the listening connection's."""
+        self._answered = self._number
+
     def unsent(self) -> None:
         """The last canary was refused: its silence proves nothing."""
         self._sent.pop(self._number, None)
@@ -117,10 +126,15 @@ class Hearing:
             self.state = State.SUSPECT
         if waited_s < self.pace.echo_limit_s or self.state is State.DEAF:
             return False
-        self.problem = POOLER if self.unproved else DEAF
+        self.problem = self._diagnosis()
         self.state = State.DEAF
         self.times_deaf += 1
         return True
+
+    def _diagnosis(self) -> str:
+        if min(self._sent) > self._answered:
+            return SILENT
+        return POOLER if self.unproved else DEAF
 
     def _forget(self) -> None:
         self._sent.clear()

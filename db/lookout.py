@@ -134,6 +134,7 @@ class Lookout:
             if not connection.closed:  # else nobody knows whether it was sent
                 self._listener.hearing.unsent()
             raise
+        self._listener.hearing.answered()
 
     async def _look(self, connection: AsyncConnection[TupleRow]) -> None:
         try:

@@ -146,10 +146,9 @@ select pg_is_in_recovery(), pg_backend_pid(), set_config('idle_session_timeout',
 
 -- name: lookout_session
 -- Nothing that is written here has to survive a crash, and a canary must not wait for a disk or for
--- a synchronous standby. No look may wait for a lock: what stands still is then not looked at.
+-- a synchronous standby.
 select set_config('idle_session_timeout', '0', false), set_config('synchronous_commit', 'off', false),
-       set_config('statement_timeout', '4s', false), set_config('lock_timeout', '500ms', false),
-       set_config('jit', 'off', false)
+       set_config('statement_timeout', '4s', false), set_config('jit', 'off', false)
 
 -- name: look
 -- What is not as it must be: triggers and tables, a sentence each, and how full the notify queue is.

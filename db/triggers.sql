@@ -321,11 +321,14 @@ as $$
              else left(table_name, 12) || '_' || md5(table_schema || '.' || table_name) end)
 $$;
 
--- unwatched(): what is wrong with the triggers, a sentence each; none while all is well.
--- The gateways ask every few seconds: a trigger that was dropped or disabled loses events silently.
+-- unwatched(): what is wrong with the triggers, a sentence each; none while all is well. Also of
+-- those that log nothing: any trigger of ours that is disabled is one that its writers rely on.
+-- Every process asks every few seconds: a trigger that was dropped or disabled loses events silently.
+-- A table that is just being altered is waited for half a second.
 create or replace function sonnette.unwatched() returns setof text
     language sql stable security definer
     set search_path = pg_catalog, sonnette, pg_temp
+    set lock_timeout = '500ms'
 as $$
     with members as (
         select w.table_schema, w.table_name, to_regclass(format('%I.%I', w.table_schema, w.table_name)) as root
@@ -344,11 +347,14 @@ as $$
     select format('the watched table %I.%I does not exist', table_schema, table_name)
     from members where root is null
     union all
-    select case when t.tgname is null then format('%s has lost its trigger %s', e.relid::regclass, e.tgname)
-                else format('the trigger %s on %s is not ENABLE ALWAYS', e.tgname, e.relid::regclass) end
+    select format('%s has lost its trigger %s', e.relid::regclass, e.tgname)
     from expected e
-    left join pg_trigger t on t.tgrelid = e.relid and t.tgname = e.tgname
-    where t.tgenabled is distinct from 'A'
+    where not exists (select from pg_trigger t where t.tgrelid = e.relid and t.tgname = e.tgname)
+    union all
+    select format('the trigger %s on %s is not ENABLE ALWAYS', t.tgname, t.tgrelid::regclass)
+    from pg_trigger t
+    join pg_proc p on p.oid = t.tgfoid and p.pronamespace = 'sonnette'::regnamespace
+    where t.tgenabled <> 'A' and not t.tgisinternal
 $$;
 
 -- new_epoch(): says that this database's history is another one than before, so that no cursor of

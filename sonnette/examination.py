@@ -25,8 +25,9 @@ ECHO_LIMIT_S = 2.0
 
 async def examine(dsn: str) -> list[Finding]:
     """The findings, as the role of `dsn` sees them."""
-    found = [await _finding("rings", dsn, _rings)]
-    for name, look in (("triggers", _triggers), ("notify queue", _queue), ("history", _history)):
+    found: list[Finding] = []
+    looks = {"rings": _rings, "triggers": _triggers, "notify queue": _queue, "history": _history}
+    for name, look in looks.items():
         found.append(await _finding(name, dsn, look))
         if not found[-1].looked_at:
             return found

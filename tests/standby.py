@@ -47,6 +47,14 @@ class Pair(Database):
         async with await connected(self.standby) as db:
             await db.execute("select pg_promote()")
 
+    async def stop_replication(self) -> None:
+        """What is committed from now on the standby never gets."""
+        async with await connected(self.standby) as db:
+            await db.execute("alter system set primary_conninfo = ''")
+            await db.execute("select pg_reload_conf()")
+            receiving = "select count(*) = 0 from pg_stat_wal_receiver"
+            await eventually(lambda: value(db, receiving))
+
     async def replayed(self) -> None:
         """Return once the standby has all that is committed now."""
         async with await connected(self.server) as db:

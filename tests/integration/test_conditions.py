@@ -15,7 +15,7 @@ import pytest
 from db import binaries, embedded, migrate
 from db.embedded import Server
 from db.errors import NotMigrated
-from db.hearing import DEAF, POOLER
+from db.hearing import POOLER, SILENT
 from tests.db_helpers import ALICE, Connection, value
 from tests.facts import eventually
 from tests.fixtures.postgres import Database, reachable_folder
@@ -53,11 +53,11 @@ async def test_a_half_open_line_is_named_while_it_lasts_and_nothing_is_lost(
         await alice.subscribe(token(ALICE), cargo())
         only.black_hole()
         await cargo_db.execute("insert into cargo values (1, %s)", (ALICE,))
-        await says(gateway, DEAF)
+        await says(gateway, SILENT)
         only.heal()
         assert (await alice.change()).seq == 1
         await says(gateway, None)
-        assert DEAF in gateway.logged()
+        assert SILENT in gateway.logged()
 
 
 async def test_a_watched_table_that_is_gone_is_named(

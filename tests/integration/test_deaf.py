@@ -6,12 +6,15 @@ whole processes at their usual one.
 
 import os
 import signal
+import time
 
-from db.hearing import DEAF, State
+import psycopg
+
+from db.hearing import DEAF, SILENT, State
 from tests.db_helpers import Connection, value
 from tests.facts import eventually
 from tests.fixtures.postgres import Database
-from tests.watching import NAME, PATIENT, Ears, ears, line, through
+from tests.watching import NAME, PATIENT, QUICK, Ears, ears, line, through
 
 UNLISTEN = b"Q\x00\x00\x00\x0fUNLISTEN *\x00"  # a simple query, as the wire has it
 OF_THE_LISTENER = (
@@ -55,7 +58,7 @@ async def test_a_line_that_loses_both_connections(database: Database, db: Connec
     async with line(database) as both, ears(through(both, database)) as one:
         both.black_hole()
         await eventually(lambda: one.listener.hearing.times_deaf, 20)
-        assert one.listener.problem == DEAF
+        assert one.listener.problem == SILENT
         both.heal()
         await found_deaf_and_back(one)
         await eventually(lambda: one.lookout.problem is None, 20)
@@ -137,3 +140,35 @@ async def test_a_lookout_without_a_connection_is_no_verdict_on_the_listener(
         looking.accept()
         await eventually(lambda: one.lookout.problem is None)
         assert (one.listener.hearing.times_deaf, one.listener.connects) == (0, 1)
+
+
+async def test_a_process_that_itself_stood_still_is_not_deaf(
+    database: Database, db: Connection
+) -> None:
+    """SIGSTOP, a suspended machine, a blocked loop: its time was up before it could hear."""
+    async with ears(database.dsn("sonnette_gateway")) as one:
+        channel, payload = one.listener.canary()
+        with psycopg.connect(database.dsn(), autocommit=True) as another:
+            another.execute("select pg_notify(%s, %s)", (channel, payload))
+        time.sleep(2 * QUICK.echo_limit_s)  # noqa: ASYNC251 - this is the fault
+        echoes = len(one.echoes)
+        await eventually(lambda: len(one.echoes) > echoes + 3)
+        assert (one.listener.hearing.times_deaf, one.listener.connects) == (0, 1)
+
+
+async def test_a_table_that_is_being_altered_holds_up_no_canary(
+    database: Database, cargo_db: Connection
+) -> None:
+    await cargo_db.execute(
+        "create table parts (id int, owner uuid, primary key (id)) partition by range (id)"
+    )
+    await cargo_db.execute("select sonnette.watch('parts', 'owner')")
+    async with (
+        ears(database.dsn("sonnette_gateway"), pace=PATIENT) as one,
+        await Connection.connect(database.dsn()) as altering,
+    ):
+        await altering.execute("lock table parts in access exclusive mode")
+        echoes = len(one.echoes)
+        await eventually(lambda: len(one.echoes) > echoes + 3)
+        assert (one.lookout.problem, one.lookout.missing) == (None, ())
+        await altering.rollback()

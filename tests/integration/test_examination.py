@@ -12,7 +12,7 @@ from tests.facts import eventually
 from tests.fixtures.postgres import Database
 from tests.pooler import needs_pgbouncer, pooler
 from tests.standby import pair
-from tests.watching import ears
+from tests.watching import ears, line, through
 
 
 async def named(dsn: str, name: str) -> Finding:
@@ -66,7 +66,7 @@ async def test_a_database_never_migrated(database: Database) -> None:
 async def test_a_standby(pg_bindir: Path) -> None:
     async with pair(pg_bindir) as both:
         dsn = both.standby.dsn("sonnette_operator")
-        assert [one.text for one in await examine(dsn)] == [str(Standby())] * 2
+        assert [one.text for one in await examine(dsn)] == [str(Standby())]
         async with ears(dsn, ready=False) as one:
             await eventually(lambda: one.listener.problem == str(Standby()))
 
@@ -76,3 +76,10 @@ async def test_a_pool_in_transaction_mode(database: Database, db: Connection) ->
     async with pooler(database, "transaction") as dsn:
         found = await named(dsn, "rings")
     assert (found.good, found.text) == (False, POOLER)
+
+
+async def test_a_line_that_carries_nothing(database: Database) -> None:
+    async with line(database) as dead:
+        dead.black_hole()
+        (found,) = await examine(through(dead, database, "sonnette_operator"))
+        assert (found.good, "timeout" in found.text) == (False, True)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from db.hearing import DEAF, POOLER, USUAL, Hearing, State
+from db.hearing import DEAF, POOLER, SILENT, USUAL, Hearing, State
 
 ME = UUID(int=1)
 OTHER = UUID(int=2)
@@ -60,6 +60,7 @@ def test_a_late_echo_is_suspect_and_a_missing_one_is_deaf(hearing: Hearing) -> N
     assert hearing.heard(payload, 2) == 2
     assert (hearing.state, hearing.problem) == (State.LISTENING, None)
     hearing.canary(3)
+    hearing.answered()
     assert not hearing.look(3 + ECHO_LIMIT_S - 0.01)
     assert hearing.look(3 + ECHO_LIMIT_S)
     assert (hearing.state, hearing.problem, hearing.times_deaf) == (State.DEAF, DEAF, 1)
@@ -68,6 +69,7 @@ def test_a_late_echo_is_suspect_and_a_missing_one_is_deaf(hearing: Hearing) -> N
 
 def test_the_reason_of_a_cut_is_the_deafness_and_not_the_cut(hearing: Hearing) -> None:
     hearing.canary(0)
+    hearing.answered()
     hearing.look(ECHO_LIMIT_S)
     assert not hearing.lost("the connection was closed"), "said already"
     assert (hearing.state, hearing.problem) == (State.BACKING_OFF, DEAF)
@@ -92,6 +94,17 @@ def test_a_canary_that_was_refused_proves_nothing(hearing: Hearing) -> None:
     assert not hearing.look(1000)
 
 
+def test_a_canary_without_an_answer_says_nothing_of_the_listening_connection(
+    hearing: Hearing,
+) -> None:
+    heard = hearing.canary(0)
+    hearing.answered()
+    hearing.heard(heard, 1)
+    hearing.canary(3)
+    assert hearing.look(3 + ECHO_LIMIT_S)
+    assert (hearing.state, hearing.problem) == (State.DEAF, SILENT)
+
+
 def test_a_later_echo_settles_the_earlier_ones(hearing: Hearing) -> None:
     hearing.canary(0)
     later = hearing.canary(3)
@@ -110,6 +123,7 @@ def test_behind_a_pooler_only_an_echo_proves_that_it_hears() -> None:
     assert made.heard(payload, 1) == 1
     made.listening()
     made.canary(3)
+    made.answered()
     made.look(3 + ECHO_LIMIT_S)
     assert made.problem == DEAF, "it has heard: no pooler in transaction mode"
 
@@ -119,6 +133,7 @@ def test_a_pooler_that_never_lets_hear_is_named() -> None:
     made.connecting()
     made.opened(pooled=True)
     made.canary(0)
+    made.answered()
     assert made.look(ECHO_LIMIT_S)
     made.lost("the connection was closed")
     made.connecting()
