@@ -34,11 +34,13 @@ from poller.purchase import mistaken
 from poller.steps import Cancel, Heard, led_nowhere, word
 from poller.store import DatabaseClock
 from poller.strangers import Strangers
+from poller.watchlist import Watchlist
 from poller.work import Outcome, Row
 
 log = logging.getLogger(__name__)
 
 AFTER_MISTAKE = timedelta(seconds=30)
+ONE_BY_ONE = 20  # numbers of each list that are asked for by themselves though they are not due
 NO_LIST = "BAD_ACTION"  # a provider of this family without the list
 
 
@@ -65,20 +67,22 @@ class Jobs:
         self._running: set[asyncio.Task[None]] = set()
         self._shown: dict[str, int] = {}
         self._strangers = Strangers()
-        self.listed_at_s = float("-inf")
+        self.watchlist = Watchlist()
 
     def start(self, plan: Plan) -> None:
         """Start what was planned; its rows are in hand."""
         for row in plan.alone:
             self._start(self._alone(row), [row])
-        if plan.together:
-            self.listed_at_s = time.monotonic()
-            self._start(self._together(plan.together), plan.together)
+        if plan.lists:
+            self._list(plan.together)
 
     def look_through(self) -> None:
         """Fetch the list though no row is due: it may have what nobody here knows of."""
-        self.listed_at_s = time.monotonic()
-        self._start(self._together(()), ())
+        self._list(())
+
+    def _list(self, rows: Sequence[Row]) -> None:
+        self.watchlist.list_begins(time.monotonic())
+        self._start(self._together(rows), rows)
 
     def give_back(self, order_id: str) -> None:
         """Cancel a number that was bought for an activation that no longer wants it."""
@@ -106,43 +110,62 @@ class Jobs:
                     self._in_hand.put(Outcome(row, look_at=at, error=error))
 
     async def _alone(self, row: Row) -> None:
+        self.watchlist.forget(row)
         course = course_for(row, self._account, self._clock.now())
         if not isinstance(course, Outcome):
             course = await self._asker.follow(course)
         self._in_hand.put(course)
 
     async def _together(self, rows: Sequence[Row]) -> None:
-        active = await self._asker.list_active()
-        now = self._clock.now()
+        try:
+            active = await self._asker.list_active()
+        finally:
+            self.watchlist.list_ends()
         if isinstance(active, ActiveList):
-            settled = watching.settle(rows, active, now)
-            for outcome in settled.outcomes:
-                self._in_hand.put(outcome)
-            rows = settled.open_rows
-            await self._others(active)
-            await self._look_for_strangers(active)
+            await self._read(active, rows)
         elif _hopeless(active):
+            heard = Heard(active, self._clock.now())
             for row in rows:
-                self._in_hand.put(led_nowhere(row, Heard(active, now), "list"))
-            return
+                self._in_hand.put(led_nowhere(row, heard, "list"))
+        else:
+            youngest = self.watchlist.take_youngest(ONE_BY_ONE)
+            self._one_by_one([*rows, *self._in_hand.take(await self._live(youngest))])
+
+    async def _read(self, active: ActiveList, rows: Sequence[Row]) -> None:
+        """What the list says of the rows that were due, and of all others."""
+        settled = watching.settle(rows, active, self._clock.now())
+        for outcome in settled.outcomes:
+            self._in_hand.put(outcome)
+        for row in settled.waiting:
+            self.watchlist.watch(row, time.monotonic())
+        await self._others(active)
+        alive = {entry.order_id for entry in active.rows if entry.alive}
+        missing = self.watchlist.take_missing(alive, ONE_BY_ONE)
+        self._one_by_one([*settled.open_rows, *self._in_hand.take(await self._live(missing))])
+        await self._look_for_strangers(active)
+
+    def _one_by_one(self, rows: Sequence[Row]) -> None:
         for row in rows:
             self._start(self._alone(row), [row])
 
     async def _others(self, active: ActiveList) -> None:
         """SMS in the list on numbers that nobody looked for now, such as a second one."""
-        shown = {entry.order_id: len(entry.sms) for entry in active.rows if entry.sms}
-        fresh = [id for id, count in shown.items() if self._shown.get(id) != count]
+        shown = {entry.order_id: entry for entry in active.rows if entry.sms}
+        fresh = [id for id, entry in shown.items() if self._shown.get(id) != len(entry.sms)]
         rows = self._in_hand.take(await self._live(fresh))
         self._shown = {id: n for id, n in self._shown.items() if id in shown}
-        self._shown |= {row.order_id: shown[row.order_id] for row in rows if row.order_id}
+        self._shown |= {row.order_id: len(shown[row.order_id].sms) for row in rows if row.order_id}
         for row in rows:
-            outcome = watching.news(row, active, self._clock.now())
+            outcome = watching.news(row, shown, self._clock.now())
             if outcome is None:
                 self._in_hand.release(row)
             else:
+                self.watchlist.forget(row)
                 self._in_hand.put(outcome)
 
     async def _live(self, order_ids: Sequence[str]) -> list[Row]:
+        if not order_ids:
+            return []
         try:
             return await self._books.live_rows(order_ids, self._in_hand.rows)
         except SonnetteError:

@@ -87,10 +87,14 @@ async def _batch(transaction: Transaction, outcomes: Sequence[Outcome]) -> Saved
     found = await transaction.rows("statuses", ids=list(locked))
     statuses = {row[0]: row[1] for row in found}
     saved = Saved(saved=locked, held=set(ids) - locked)
+    looks: list[Outcome] = []
     for outcome in outcomes:
         if outcome.row.id in locked:
             is_fresh = statuses.get(outcome.row.id) == outcome.row.status
             saved.missed += await _write(transaction, outcome, is_fresh)
+            looks += [outcome] if is_fresh and outcome.look_at is not None else []
+    if looks:
+        await _reschedule(transaction, looks)
     return saved
 
 
@@ -104,8 +108,6 @@ async def _write(
     """
     changes = outcome.changes if is_fresh else outcome.news
     done = [(change, await _change(transaction, outcome.row.id, change)) for change in changes]
-    if is_fresh:
-        await _reschedule(transaction, outcome)
     await _answer(transaction, outcome, is_fresh, _found(outcome, done))
     await _note_hints(transaction, outcome)
     return [(outcome, change) for change, said in done if not said]
@@ -180,11 +182,13 @@ async def _change(transaction: Transaction, id: UUID, change: Change) -> object:
             assert_never(change)
 
 
-async def _reschedule(transaction: Transaction, outcome: Outcome) -> None:
-    if outcome.look_at is not None:
-        await transaction.rows(
-            "reschedule", ids=[outcome.row.id], at=[outcome.look_at], errors=[outcome.error]
-        )
+async def _reschedule(transaction: Transaction, looks: Sequence[Outcome]) -> None:
+    await transaction.rows(
+        "reschedule",
+        ids=[outcome.row.id for outcome in looks],
+        at=[outcome.look_at for outcome in looks],
+        errors=[outcome.error for outcome in looks],
+    )
 
 
 async def _refused(

@@ -12,6 +12,9 @@ from datetime import datetime, timedelta
 # numbers cost no more calls than one.
 STEPS = ((60.0, 1.0), (180.0, 2.0), (300.0, 5.0), (600.0, 10.0))
 OLD_INTERVAL_S = 20.0
+MANY_INTERVAL_S = 2.0
+ONE_IN_S = 40.0  # one call for each number in that time, against one in 3 s each by itself
+LISTED_S = 25.0  # for a number that lists look after: with the spread it is under 30 s
 MAX_INTERVAL_S = 30.0
 MAX_SAID_S = 600
 SPREAD = 0.1  # of the interval, either way
@@ -22,6 +25,14 @@ def interval_s(age_s: float) -> float:
     return next((step for limit, step in STEPS if age_s < limit), OLD_INTERVAL_S)
 
 
+def list_interval_s(youngest_age_s: float, count: int) -> float:
+    """How long the list of an account is left alone, which looks after so many numbers at once.
+
+    With many numbers a list every two seconds is still far less than asking for each.
+    """
+    return min(interval_s(max(0.0, youngest_age_s)), max(MANY_INTERVAL_S, ONE_IN_S / count))
+
+
 def next_check_at(
     now: datetime, *, waiting_since: datetime, expires_at: datetime | None, seed: int
 ) -> datetime:
@@ -30,6 +41,12 @@ def next_check_at(
     at = now + timedelta(seconds=spread(interval_s(age_s), seed))
     # At or after its expiry a number is being closed, and tried again like any other old one.
     return min(at, expires_at) if expires_at is not None and expires_at > now else at
+
+
+def next_read_at(now: datetime, *, expires_at: datetime, seed: int) -> datetime:
+    """When to read a row again that every list looks after; its expiry is never slept over."""
+    at = now + timedelta(seconds=spread(LISTED_S, seed))
+    return min(at, expires_at) if expires_at > now else at
 
 
 def spread(interval: float, seed: int) -> float:

@@ -4,22 +4,27 @@ Pure. A number that is listed and waits is settled, and so is one whose SMS is l
 is not listed is not: absence proves nothing, so it is asked for by itself.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from poller import schedule
 from poller.arrivals import arrivals
 from poller.providers.answers import ActiveList, ActiveRow
-from poller.steps import became, still_waiting
+from poller.steps import answered, became, seed
 from poller.work import Outcome, Row
 
 
 @dataclass(frozen=True)
 class Settled:
-    """`outcomes` are known; `open_rows` have to be asked for one by one."""
+    """`outcomes` are known; `open_rows` have to be asked for one by one.
+
+    `waiting`: the rows among the known that go on waiting, and that lists look after from now on.
+    """
 
     outcomes: tuple[Outcome, ...]
     open_rows: tuple[Row, ...]
+    waiting: tuple[Row, ...]
 
 
 def settle(rows: Sequence[Row], active: ActiveList, now: datetime) -> Settled:
@@ -29,6 +34,7 @@ def settle(rows: Sequence[Row], active: ActiveList, now: datetime) -> Settled:
     return Settled(
         outcomes=tuple(outcome for _, outcome in found if outcome is not None),
         open_rows=tuple(row for row, outcome in found if outcome is None),
+        waiting=tuple(row for row, outcome in found if outcome and not outcome.changes),
     )
 
 
@@ -41,11 +47,12 @@ def _outcome(row: Row, listed: ActiveRow | None, now: datetime) -> Outcome | Non
     # A row that waits for one more SMS: only its status tells whether the provider was asked.
     if row.charged or not listed.alive:
         return None
-    return still_waiting(row, now)
+    at = schedule.next_read_at(now, expires_at=row.ends_at, seed=seed(row))
+    return Outcome(row, look_at=at, answered=answered(row, row.status))
 
 
-def news(row: Row, active: ActiveList, now: datetime) -> Outcome | None:
-    """What the list has for a row that was not due; None where it has nothing new."""
-    listed = next((entry for entry in active.rows if entry.order_id == row.order_id), None)
-    changes = arrivals(row, listed.sms, now) if listed else []
+def news(row: Row, listed: Mapping[str, ActiveRow], now: datetime) -> Outcome | None:
+    """What the list, by order, has for a row that was not due; None where it has nothing new."""
+    entry = listed.get(row.order_id or "")
+    changes = arrivals(row, entry.sms, now) if entry else []
     return became(row, now, "received", *changes) if changes else None

@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from db.backoff import Backoff
 from db.errors import SonnetteError
-from poller import offers, planning, saving
+from poller import offers, saving
 from poller.accounts import Account
 from poller.asking import Asker
 from poller.books import Books
@@ -20,6 +20,7 @@ from poller.breaker import Breaker, State
 from poller.inhand import InHand
 from poller.jobs import Jobs
 from poller.metrics import Metrics
+from poller.planning import Plan
 from poller.providers.answers import Balance, PriceList
 from poller.providers.base import Provider
 from poller.purchase import BUY_WITHIN
@@ -27,15 +28,14 @@ from poller.rate import Rate
 from poller.saving import Saved
 from poller.session import AccountHeld, Fence, Session, hold
 from poller.store import DatabaseClock, Store
+from poller.watchlist import LOOK_ANYWAY_S
 from poller.work import HintClosed, NumberBought, Outcome, SmsArrived
 
 log = logging.getLogger(__name__)
 
 MAX_IN_HAND = 1000  # the rest stays due
 BATCH = 100
-LIST_PAUSE_S = 0.5
 PICK_PAUSE_S = 0.01  # rings that come together are one
-LOOK_ANYWAY_S = 30.0
 HELD_PAUSE_S = 0.5
 COUNT_S = 10.0
 DRAIN_S = 8.0
@@ -169,21 +169,21 @@ class AccountWorker:
         if pause_s > 0 or self._breaker.is_open:
             # Who waits for a number may have waited long enough; that needs no provider.
             overdue = await store.overdue(BUY_WITHIN, self._in_hand.rows, room)
-            jobs.start(planning.Plan((), tuple(self._in_hand.take(overdue))))
+            jobs.start(Plan((), tuple(self._in_hand.take(overdue))))
             return min(pause_s, LOOK_ANYWAY_S)
         if now_s >= self._hints_looked_at_s + LOOK_ANYWAY_S:
             self._hints_looked_at_s = now_s
             await store.close_unknown_hints()
-        list_in_s = jobs.listed_at_s + LIST_PAUSE_S - now_s
         due = await store.due(self._in_hand.rows, room)
         fresh = [row for row in due if row.id not in self._in_hand.rows]
-        plan = planning.plan(fresh, self._clock.now(), may_list=list_in_s <= 0)
+        now = self._clock.now()
+        plan = jobs.watchlist.plan(fresh, now, now_s)
         self._in_hand.take((*plan.together, *plan.alone))
         jobs.start(plan)
         self._metrics.busy.labels(self._account.name).set(len(self._in_hand.rows))
-        next_s = await store.next_due_s(self._in_hand.rows)
-        soonest_s = LOOK_ANYWAY_S if next_s is None else min(next_s, LOOK_ANYWAY_S)
-        return max(soonest_s, list_in_s if plan.held else 0.0, 0.0)
+        held = [row.id for row in plan.held]
+        next_s = await store.next_due_s([*self._in_hand.rows, *held])
+        return jobs.watchlist.wait_s(plan, next_s, now, time.monotonic())
 
     async def _save(self, session: Session, jobs: Jobs) -> None:
         while True:

@@ -97,6 +97,10 @@ def test_a_listed_number_is_settled_with_or_without_its_sms() -> None:
     waiting = watching.settle([ROW], ActiveList((entry(),)), NOW)
     assert waiting.open_rows == ()
     assert waiting.outcomes[0].changes == ()
+    assert waiting.waiting == (ROW,)
+    look_at = waiting.outcomes[0].look_at
+    assert look_at is not None
+    assert timedelta(seconds=20) < look_at - NOW < timedelta(seconds=30)
     arrived = watching.settle([ROW], ActiveList((entry(A_WITH_TEXT),)), NOW)
     (change,) = arrived.outcomes[0].changes
     assert isinstance(change, SmsArrived)
@@ -110,7 +114,7 @@ def test_a_number_that_is_not_listed_or_said_to_be_over_is_left_open(
     listed: tuple[ActiveRow, ...],
 ) -> None:
     settled = watching.settle([ROW], ActiveList(listed), NOW)
-    assert settled == watching.Settled((), (ROW,))
+    assert settled == watching.Settled((), (ROW,), ())
 
 
 def test_a_number_that_waits_for_another_is_left_open_unless_it_has_come() -> None:
@@ -121,9 +125,9 @@ def test_a_number_that_waits_for_another_is_left_open_unless_it_has_come() -> No
 
 def test_a_second_sms_on_a_received_number_is_news_and_the_first_is_not() -> None:
     received = replace(ROW, status="received", charged=True, known=(A,))
-    assert watching.news(received, ActiveList((entry(A),)), NOW) is None
-    assert watching.news(received, ActiveList(()), NOW) is None
-    outcome = watching.news(received, ActiveList((entry(A, B),)), NOW)
+    assert watching.news(received, {"9": entry(A)}, NOW) is None
+    assert watching.news(received, {}, NOW) is None
+    outcome = watching.news(received, {"9": entry(A, B)}, NOW)
     assert outcome is not None
     assert [c.sms for c in outcome.changes if isinstance(c, SmsArrived)] == [B]
     assert outcome.look_at == received.expires_at
