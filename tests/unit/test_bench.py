@@ -2,6 +2,7 @@
 
 import json
 import math
+import statistics
 
 import pytest
 from hypothesis import given
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from bench import wire
 from bench.figures import delays, median_of, percentile, slope, spread
 from bench.followers import Follower
+from bench.looking import compare
 from bench.messages import Arrivals, Write, queries, user_id, user_of
 from bench.speech import Refused, bare, gateway
 from bench.writer import plan
@@ -136,3 +138,14 @@ def test_a_follower_is_back_once_it_has_all_that_there_was_at_its_join() -> None
     assert one.resumed is None
     one.heard(b'{"feed_seq":5,"feed_prev":4}', 3 * 10**9)
     assert one.resumed == (3.0, 3 * 10**9)
+
+
+def test_200_numbers_are_seen_sooner_than_by_asking_each_every_3_s_at_a_tenth_of_its_calls() -> (
+    None
+):
+    found = compare(200, seed=1)
+    ours, often = found["ours"], found["each every 3 s"]
+    assert len(ours.delays_s) == len(often.delays_s) == len(found["each every 60 s"].delays_s)
+    assert statistics.mean(ours.delays_s) <= statistics.mean(often.delays_s)
+    assert ours.calls <= 0.1 * often.calls
+    assert ours.longest_gap_s <= 30
