@@ -115,7 +115,7 @@ class Asker:
 
     async def list_active(self) -> ActiveAnswer:
         """All active numbers of the account; not held up by questions about single ones."""
-        return await self._heard(self._provider.check_many)
+        return await self._heard(lambda: self._provider.check_many(self._turn))
 
     async def prices(self) -> PricesAnswer:
         return await self._heard(self._provider.prices)

@@ -4,9 +4,10 @@ Promised to the worker: no method raises for anything the world does. Each retur
 answers of answers.py within its time limit, and none repeats a request by itself.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from poller.providers.answers import (
     ActiveAnswer,
@@ -33,14 +34,22 @@ class Order:
     max_cost: Decimal | None
 
 
+# Awaited before a request beyond the first of a question, so that an account's rate counts it too.
+Turn: TypeAlias = Callable[[], Awaitable[None]]
+
+
+async def at_once() -> None:
+    """A turn that comes at once."""
+
+
 class Provider(Protocol):
     """A provider account. `order_id` is always the provider's own id of an activation."""
 
     async def buy(self, order: Order) -> BuyAnswer:
         """Buy one number."""
 
-    async def check_many(self) -> ActiveAnswer:
-        """Ask for all active numbers of the account at once."""
+    async def check_many(self, turn: Turn = at_once) -> ActiveAnswer:
+        """Ask for all active numbers of the account at once, `turn` before each further page."""
 
     async def check(self, order_id: str) -> StatusAnswer:
         """Ask for one number."""

@@ -26,7 +26,7 @@ from poller.providers.answers import (
     Sms,
     StatusAnswer,
 )
-from poller.providers.base import Order
+from poller.providers.base import Order, Turn, at_once
 from poller.providers.dialects import Dialect
 from poller.providers.handler_api import SetStatus
 from poller.providers.http import (
@@ -67,13 +67,15 @@ class HandlerApiClient:
         params = handler_api.buy_params(order, self._dialect)
         return await self._ask("buy", params, handler_api.bought, timeout_s=BUY_TIMEOUT_S)
 
-    async def check_many(self) -> ActiveAnswer:
+    async def check_many(self, turn: Turn = at_once) -> ActiveAnswer:
         if not self._dialect.has_list:
             return NoList()
         if self._dialect.page_rows is None:
             return await self._active({})
         pages = Pages(self._dialect.page_rows)
         while pages.may_go_on:
+            if pages.count > 0:
+                await turn()
             page = await self._active(handler_api.page_params(pages.next_start, pages.size))
             if not isinstance(page, ActiveList):
                 # What the pages so far have may be a code that somebody waits for.

@@ -21,7 +21,7 @@ from poller.providers.answers import (
     SetAnswer,
     StatusAnswer,
 )
-from poller.providers.base import Order
+from poller.providers.base import Order, Turn, at_once
 from poller.providers.five_sim_orders import Orders
 from poller.providers.http import (
     ASK_TIMEOUT_S,
@@ -59,9 +59,11 @@ class FiveSimClient:
         path, params = five_sim.buy_path(order), five_sim.buy_params(order)
         return await self._ask("buy", path, five_sim.bought, params, timeout_s=BUY_TIMEOUT_S)
 
-    async def check_many(self) -> ActiveAnswer:
+    async def check_many(self, turn: Turn = at_once) -> ActiveAnswer:
         pages, newest = Pages(five_sim.PAGE_ROWS), None
         while pages.may_go_on:
+            if pages.count > 0:
+                await turn()
             page = await self._orders(pages)
             if not isinstance(page, Orders):
                 return pages.list() if pages.rows and isinstance(page, NoAnswer) else page

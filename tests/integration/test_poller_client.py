@@ -258,11 +258,18 @@ async def test_a_list_in_pages_is_one_list(dialect: str) -> None:
     simulator = Simulator(new_provider(utc_now(), seed=1), utc_now)
     side = simulator.accounts.of[dialect]
     ids = {side.buy("wa", "6", None, Decimal(1), utc_now()).id for _ in range(230)}
+    turns = 0
+
+    async def turn() -> None:
+        nonlocal turns
+        turns += 1
+
     async with (
         served(simulator.app()) as address,
         dialect_client(address.url(), dialect) as provider,
     ):
-        found = await provider.check_many()
+        found = await provider.check_many(turn)
+    assert turns == 2, "one before each page but the first"
     assert isinstance(found, ActiveList)
     assert {row.order_id for row in found.rows} == ids
     assert len(found.rows) == 230

@@ -35,7 +35,7 @@ from poller.providers.answers import (
     StatusAnswer,
     Waiting,
 )
-from poller.providers.base import Order
+from poller.providers.base import Order, Turn, at_once
 from poller.rate import Rate
 from poller.steps import Buy, Cancel, Check, FindLost, Found
 from poller.store import DatabaseClock
@@ -71,6 +71,7 @@ class Slow:
     status: StatusAnswer = field(default_factory=Waiting)
     go: asyncio.Event = field(default_factory=asyncio.Event)
     waiting: int = 0
+    further_pages: int = 0
 
     async def _wait(self) -> None:
         self.waiting += 1
@@ -81,7 +82,9 @@ class Slow:
         await self._wait()
         return self.bought
 
-    async def check_many(self) -> ActiveAnswer:
+    async def check_many(self, turn: Turn = at_once) -> ActiveAnswer:
+        for _ in range(self.further_pages):
+            await turn()
         return self.active
 
     async def check(self, order_id: str) -> StatusAnswer:
@@ -299,3 +302,12 @@ async def test_purchases_and_questions_take_turns_at_the_account_s_rate() -> Non
     assert time.monotonic() - began_s >= 0.4, "150 at 100 a second, a second's worth at once"
     assert "Check" in kinds[:20], "a hundred purchases do not stand before a question"
     assert "Buy" in kinds[:20]
+
+
+async def test_every_page_of_a_list_counts_for_the_rate() -> None:
+    rate = Rate(10)
+    asks, _ = asker(Slow(further_pages=7), rate=rate)
+    began_s = time.monotonic()
+    await asks.list_active()
+    # A second's worth may be asked at once: the eight pages and two more.
+    assert [rate.turn_s(began_s) for _ in range(3)][-1] > 0
