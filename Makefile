@@ -6,7 +6,7 @@
 version := import sys; print("%d.%d" % sys.version_info[:2])
 export VENV := $(if $(PYTHON),.venv-$(shell $(PYTHON) -c '$(version)' 2>/dev/null),.venv)
 
-.PHONY: help run test check bench soak clean lock venv
+.PHONY: help run test check page bench soak clean lock venv
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
@@ -26,9 +26,12 @@ soak: venv ## send garbage to gateway and service for 10 minutes (SEED=n: that o
 bench: venv ## measure commit to client, throughput and memory (about 6 minutes; ARGS=--quick: 1)
 	@$(VENV)/bin/python -m bench $(ARGS)
 
+page: ## build service/static from web/ (needs Node 20; using Sonnette needs none)
+	@cd web && npm ci --no-audit --no-fund && npm run build
+
 clean: ## remove what make made
 	rm -rf .venv .venv-* sonnette.egg-info build dist .pytest_cache .hypothesis .mypy_cache .ruff_cache
-	rm -rf .import_linter_cache .grimp_cache tests/interop/node/node_modules
+	rm -rf .import_linter_cache .grimp_cache tests/interop/node/node_modules web/node_modules
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 lock: venv ## write requirements.lock anew from pyproject.toml (ARGS=--upgrade: newest of all)

@@ -1,10 +1,14 @@
 """The page at /: its files, what it must know of the gateway, and a strict content security policy.
 
 Promised: nothing inline, nothing of a third party, and a connection only to this service and to the
-gateway; the token stays in the browser.
+gateway; the token stays in the browser. The files are built from web/ and asked for again only when
+they have changed.
 """
 
+import gzip
 import re
+from dataclasses import dataclass
+from hashlib import sha256
 from importlib.resources import files
 
 import msgspec
@@ -31,17 +35,30 @@ class Config(msgspec.Struct, frozen=True):
     gateway_url: str
 
 
+@dataclass(frozen=True)
+class File:
+    """One file of static/, as it is and compressed, and the tag by which a browser knows it."""
+
+    content: bytes
+    compressed: bytes
+    etag: str
+    media_type: str
+
+
+def read_file(name: str, media_type: str) -> File:
+    """That file of static/."""
+    content = (files("service") / "static" / name).read_bytes()
+    etag = f'W/"{sha256(content).hexdigest()[:20]}"'
+    return File(content, gzip.compress(content, mtime=0), etag, media_type)
+
+
 class Page:
     """Serves the files of static/, read once."""
 
     def __init__(self, resources: Resources, gateway: Address) -> None:
         self._resources = resources
         self._gateway = gateway
-        folder = files("service") / "static"
-        self._files = {
-            path: ((folder / name).read_bytes(), media_type)
-            for path, (name, media_type) in FILES.items()
-        }
+        self._files = {path: read_file(*named) for path, named in FILES.items()}
 
     def routes(self) -> list[Route]:
         """The page, its files and its configuration."""
@@ -49,14 +66,21 @@ class Page:
         return [*pages, self._resources.page("/config.json", self._config)]
 
     async def _file(self, request: Request) -> Response:
-        content, media_type = self._files[request.url.path]
+        file = self._files[request.url.path]
         headers = {
             "Cache-Control": "no-cache",
+            "ETag": file.etag,
+            "Vary": "Accept-Encoding",
             "Content-Security-Policy": policy(self._gateway_url(request)),
             "Referrer-Policy": "no-referrer",
             "X-Content-Type-Options": "nosniff",
         }
-        return Response(content, 200, headers, media_type)
+        if request.headers.get("if-none-match") == file.etag:
+            return Response(b"", 304, headers)
+        if "gzip" not in request.headers.get("accept-encoding", ""):
+            return Response(file.content, 200, headers, file.media_type)
+        headers["Content-Encoding"] = "gzip"
+        return Response(file.compressed, 200, headers, file.media_type)
 
     async def _config(self, request: Request) -> Response:
         return answer(Config(self._gateway_url(request)))

@@ -1,7 +1,7 @@
 """What some tests need beyond Python: found by running it, else the test is skipped with a reason.
 
-Used as `@needs_node` and `@needs_chromium` on tests or as `pytestmark`. Under `--no-skips` a skip
-is a failure (tests/no_skips.py).
+Used as `@needs_node`, `@needs_chromium` and so on, on tests or as `pytestmark`. Under `--no-skips`
+a skip is a failure (tests/no_skips.py).
 """
 
 import shutil
@@ -12,15 +12,16 @@ from pathlib import Path
 import pytest
 
 NODE_CLIENT = Path(__file__).parent / "interop" / "node"
+WEB = Path(__file__).parents[1] / "web"
 MIN_NODE_MAJOR = 20
 _TRY_TIMEOUT_S = 30
 
 
 @cache
-def find_node() -> Path | None:
-    """The `node` on PATH, if it is new enough and the interop client's packages are installed."""
+def find_node(folder: Path = NODE_CLIENT) -> Path | None:
+    """The `node` on PATH, if it is new enough and the packages of `folder` are installed."""
     found = shutil.which("node")
-    if found is None or not (NODE_CLIENT / "node_modules").is_dir():
+    if found is None or not (folder / "node_modules").is_dir():
         return None
     major = _first_line(found, "--version").removeprefix("v").partition(".")[0]
     return Path(found) if major.isdecimal() and int(major) >= MIN_NODE_MAJOR else None
@@ -62,6 +63,9 @@ def _first_line(program: str, argument: str) -> str:
 needs_node = pytest.mark.skipif(
     find_node() is None,
     reason=f"needs Node {MIN_NODE_MAJOR} or later and `npm ci` in tests/interop/node",
+)
+needs_web = pytest.mark.skipif(
+    find_node(WEB) is None, reason=f"needs Node {MIN_NODE_MAJOR} or later and `npm ci` in web"
 )
 needs_newer_node = pytest.mark.skipif(
     find_newer_node() is None,

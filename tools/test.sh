@@ -8,7 +8,7 @@
 set -u
 cd "$(dirname "$0")/.."
 
-tiers=${TIERS:-unit integration acceptance interop fuzz}
+tiers=${TIERS:-unit integration acceptance interop browser fuzz}
 failed=
 tier() {
     title=$1
@@ -33,6 +33,7 @@ if [ -n "$bindir" ]; then
 fi
 tier acceptance tests/acceptance
 tier interop tests/interop
+tier browser tests/browser
 tier fuzz tests/fuzz
 
 echo

@@ -25,6 +25,20 @@ async def test_each_file_is_served_with_its_type_and_a_strict_policy(
     assert len(answer.content) > 100
 
 
+async def test_a_file_is_sent_compressed_and_only_when_it_has_changed(
+    service: RunningService,
+) -> None:
+    async with service.client() as client:
+        plain = await client.get("/app.js", headers={"Accept-Encoding": "identity"})
+        small = await client.get("/app.js", headers={"Accept-Encoding": "gzip"})
+        again = await client.get("/app.js", headers={"If-None-Match": plain.headers["etag"]})
+    assert "content-encoding" not in plain.headers
+    assert small.headers["content-encoding"] == "gzip"
+    assert int(small.headers["content-length"]) < len(plain.content) / 2
+    assert small.content == plain.content
+    assert (again.status_code, again.content) == (304, b"")
+
+
 async def test_the_page_holds_nothing_inline_and_nothing_from_elsewhere(
     service: RunningService,
 ) -> None:

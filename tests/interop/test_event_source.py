@@ -12,7 +12,7 @@ from playwright.async_api import Page, async_playwright
 from tests.facts import eventually
 from tests.fixtures.postgres import Database
 from tests.fixtures.service import RunningService, token
-from tests.interop.test_page import QUIET
+from tests.interop.browser_client import QUIET
 from tests.market import Market
 from tests.needs import find_chromium, needs_chromium, needs_curl
 from tests.service_process import service_process

@@ -1,0 +1,34 @@
+// Each notice once, in however many tabs: whoever holds the lock and does not find the key in the
+// list tells it. A tab that is looked at goes first. The list holds keys only, never a code.
+
+const LIST = "sonnette.told";
+const LOCK = "sonnette.told";
+const KEPT = 300;
+const HIDDEN_WAIT_MS = 400;
+
+/** The list with `key` added, or null if it is there already. */
+export function added(list: readonly string[], key: string): string[] | null {
+  return list.includes(key) ? null : [...list, key].slice(-KEPT);
+}
+
+/** Whether this tab is the one that tells it. */
+export async function claim(key: string): Promise<boolean> {
+  if (document.hidden) await new Promise((done) => setTimeout(done, HIDDEN_WAIT_MS));
+  // Web Locks are there on https and on localhost; elsewhere writing at once is as good as it gets.
+  return navigator.locks ? navigator.locks.request(LOCK, () => write(key)) : write(key);
+}
+
+function write(key: string): boolean {
+  const list = added(read(), key);
+  if (list) localStorage.setItem(LIST, JSON.stringify(list));
+  return list !== null;
+}
+
+function read(): string[] {
+  try {
+    const list: unknown = JSON.parse(localStorage.getItem(LIST) ?? "[]");
+    return Array.isArray(list) ? list.filter((key) => typeof key === "string") : [];
+  } catch {
+    return [];
+  }
+}
