@@ -15,6 +15,7 @@ from gateway.protocol import Payload, dumps
 
 MAX_PATTERNS = 50
 BINDINGS_PER_JOIN = 10  # that cost together what the rest of a join costs
+EARLIEST_MS = 10**12  # the year 2001; no feed is that long
 EVENTS = ("INSERT", "UPDATE", "DELETE")
 
 
@@ -32,6 +33,14 @@ class JoinRefused(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Cursor:
+    """After which feed_seq a binding goes on (None: from now on), and of which history that is."""
+
+    since: int | None
+    epoch: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Wanted:
     """One binding as asked for. `user` is whose feed it reads.
 
@@ -46,8 +55,7 @@ class Wanted:
     table: str
     filter: Filter | None
     columns: frozenset[str] | None
-    since: int | None
-    epoch: str | None
+    cursor: Cursor
 
 
 def token_of(payload: Payload) -> str | None:
@@ -76,10 +84,11 @@ def bindings_of(
         raise JoinRefused(
             "TooManyBindings", f"a channel has at most {max_bindings} postgres_changes bindings"
         )
+    cursor = _cursor(_replay(payload))
     wanted: list[Wanted] = []
     patterns = 0
     for binding in asked:
-        wanted.append(_wanted(binding, user, catalog))
+        wanted.append(_wanted(binding, user, catalog, cursor))
         narrowed = wanted[-1].filter
         patterns += narrowed.patterns if narrowed else 0
         if patterns > MAX_PATTERNS:  # looked at here, because to prepare each costs a millisecond
@@ -88,6 +97,8 @@ def bindings_of(
                 "too many conditions with like, ilike, match or imatch in a join."
                 f" Maximum {MAX_PATTERNS}",
             )
+    if cursor.since is not None and len({one.user for one in wanted}) > 1:
+        raise JoinRefused("InvalidCursor", "one cursor for the feeds of several users is of none")
     return wanted
 
 
@@ -98,7 +109,18 @@ def _asked(payload: Payload) -> Iterator[Payload]:
         yield from (binding for binding in bindings if isinstance(binding, dict))
 
 
-def _wanted(asked: Payload, user: str | None, catalog: Catalog) -> Wanted:
+def _replay(payload: Payload) -> Payload:
+    """The channel's `replay`, where PyPI realtime can keep a cursor; a time there is none."""
+    found: object = payload
+    for key in ("config", "broadcast", "replay"):
+        found = found.get(key) if isinstance(found, dict) else None
+    replay = found if isinstance(found, dict) else {}
+    since = replay.get("since")
+    # On Supabase it is a time in milliseconds, from where broadcasts are sent again.
+    return {} if isinstance(since, int | float) and since >= EARLIEST_MS else replay
+
+
+def _wanted(asked: Payload, user: str | None, catalog: Catalog, of_channel: Cursor) -> Wanted:
     schema, table = _names(asked)
     tables = catalog.named(schema, table)
     if not tables:
@@ -108,6 +130,8 @@ def _wanted(asked: Payload, user: str | None, catalog: Catalog) -> Wanted:
         )
     condition = _filter(asked, tables)
     reader = user or _named_user(condition, tables[0])
+    own = _cursor(asked)
+    cursor = of_channel if own.since is None and of_channel.since is not None else own
     return Wanted(
         echo=_echo(asked),
         user=reader,
@@ -116,8 +140,7 @@ def _wanted(asked: Payload, user: str | None, catalog: Catalog) -> Wanted:
         table=table,
         filter=_narrowing(condition, tables[0], reader),
         columns=_selected(asked, tables),
-        since=_since(asked),
-        epoch=_epoch(asked),
+        cursor=cursor,
     )
 
 
@@ -200,6 +223,10 @@ def _event(asked: Payload) -> str:
     event = asked.get("event")
     word = event.upper() if isinstance(event, str) else "*"
     return word if word in EVENTS else "*"
+
+
+def _cursor(asked: Payload) -> Cursor:
+    return Cursor(_since(asked), _epoch(asked))
 
 
 def _since(asked: Payload) -> int | None:

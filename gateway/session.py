@@ -167,7 +167,7 @@ class Session:
             self._last_id += 1
             binding = Binding(
                 self._last_id, channel, one.user, one.event, one.schema, one.table, one.filter,
-                position=one.since, asked_epoch=one.epoch, columns=one.columns,
+                position=one.cursor.since, asked_epoch=one.cursor.epoch, columns=one.columns,
             )  # fmt: skip
             channel.bind(binding, one.echo)
         self._hub.add(channel)

@@ -1,5 +1,5 @@
-"""PyPI `realtime`, unmodified (serializer 1.0.0). It cannot send a cursor, and does not need one to
-know what it missed: the first change after a gap says what came before it.
+"""PyPI `realtime`, unmodified (serializer 1.0.0), without a cursor (test_examples.py has it with
+one). Still it knows what it missed: the first change after a gap says what came before it.
 """
 
 import json

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from gateway import catalog
-from gateway.joins import JoinRefused, Wanted, bindings_of, token_of
+from gateway.joins import Cursor, JoinRefused, Wanted, bindings_of, token_of
 from tests.columns import table_row
 from tests.unit.gateway_parts import ACTIVATIONS, ALICE, BOB, WALLETS, Frame, activations
 
@@ -32,7 +32,7 @@ def test_the_subscription_that_clients_write() -> None:
         "public",
         "activations",
     )
-    assert (one.since, one.epoch) == (None, None)
+    assert one.cursor == Cursor(None, None)
     assert one.filter is None, "what the feed promises anyway is not looked at again"
     assert json.loads(one.echo) == asked
 
@@ -152,8 +152,8 @@ def test_a_cursor_is_a_whole_number(since: object) -> None:
 
 def test_cursors_are_taken_as_given() -> None:
     [one] = wanted(activations(since=0, epoch="0123456789abcdef"))
-    assert (one.since, one.epoch) == (0, "0123456789abcdef")
-    assert wanted(activations(since=None, epoch=None))[0].since is None
+    assert one.cursor == Cursor(0, "0123456789abcdef")
+    assert wanted(activations(since=None, epoch=None))[0].cursor == Cursor(None, None)
 
 
 def test_one_bad_binding_refuses_the_join() -> None:
