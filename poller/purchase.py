@@ -19,6 +19,7 @@ from poller.providers.answers import (
     NoAnswer,
     NoMoney,
     NoNumbers,
+    NotNow,
     PriceChanged,
     Refused,
 )
@@ -27,7 +28,7 @@ from poller.steps import Answer, Buy, Course, FindLost, Found, became, led_nowhe
 from poller.work import LIFETIME, NumberBought, Outcome, PurchaseFailed, Row
 
 UNANSWERED = "purchase unanswered"  # begins last_error from the intent until the answer is written
-REFUSED_FOR_NOW = ("RATE_LIMIT", "CHANNELS_LIMIT")
+REFUSED_FOR_NOW = ("RATE_LIMIT",)
 HALF_A_CENT = Decimal("0.005")  # what rounding may have taken from the price
 SMALLEST = Decimal("0.0001")
 
@@ -121,7 +122,7 @@ def _failure(answer: Answer) -> str | None:
 
 
 def _is_uncertain(answer: Answer) -> bool:
-    if isinstance(answer, AccountRefused):
+    if isinstance(answer, AccountRefused | NotNow):
         return False
     return answer.sent if isinstance(answer, NoAnswer) else True
 

@@ -18,6 +18,7 @@ from poller.providers.answers import (
     BuyAnswer,
     NoAnswer,
     NoList,
+    NotNow,
     Refused,
     SetAnswer,
     StatusAnswer,
@@ -149,7 +150,7 @@ def led_nowhere(row: Row, heard: Heard, doing: str, *changes: Change) -> Outcome
 
 def word(answer: Answer) -> str:
     """An answer as one word for logs and sonnette.work."""
-    if isinstance(answer, Refused | AccountRefused | Unexpected | NoAnswer):
+    if isinstance(answer, Refused | NotNow | AccountRefused | Unexpected | NoAnswer):
         return answer.word
     if isinstance(answer, Found):
         return "not_listed"

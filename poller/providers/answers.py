@@ -50,6 +50,16 @@ class PriceChanged:
 
 
 @dataclass(frozen=True)
+class NotNow:
+    """Nothing was sold, and only for now: the account has as many numbers as it may have at once.
+
+    It is no trouble of the account's: its numbers are looked after as ever.
+    """
+
+    word: str
+
+
+@dataclass(frozen=True)
 class AlreadyOrdered:
     """This order was placed before, so the number was bought and its answer was lost."""
 
@@ -208,7 +218,7 @@ class PriceList:
 Trouble: TypeAlias = AccountRefused | Unexpected | NoAnswer
 
 BuyAnswer: TypeAlias = (
-    Bought | NoNumbers | NoMoney | PriceChanged | AlreadyOrdered | Refused | Trouble
+    Bought | NoNumbers | NoMoney | PriceChanged | NotNow | AlreadyOrdered | Refused | Trouble
 )
 StatusAnswer: TypeAlias = Waiting | Arrived | Cancelled | NotKnown | Trouble
 AllAnswer: TypeAlias = AllSms | Cancelled | NotKnown | Trouble

@@ -33,6 +33,7 @@ from poller.providers.answers import (
     NoMoney,
     NoNumbers,
     NotKnown,
+    NotNow,
     PriceChanged,
     PriceList,
     PricesAnswer,
@@ -112,7 +113,7 @@ def page_params(start: int, rows: int) -> Mapping[str, str]:
 
 def bought(reply: Reply) -> BuyAnswer:
     """What getNumberV2 answered, or ACCESS_NUMBER as getNumber gives it."""
-    return _answer(reply, _bought_word, _bought_document)
+    return _answer(reply, _bought_word, _bought_document, first=_purchase_alone)
 
 
 def status(reply: Reply) -> StatusAnswer:
@@ -161,6 +162,7 @@ def _answer(
     reply: Reply,
     on_word: Callable[[Word], T],
     on_document: Callable[[Document], T] | None = None,
+    first: Callable[[Word], T | None] = lambda _word: None,
 ) -> T | AccountRefused | Unexpected:
     """What the callbacks make of it; what they refuse with ValueError is Unexpected."""
     found = wire.read(reply)
@@ -172,7 +174,7 @@ def _answer(
         return AccountRefused("RATE_LIMIT", EDGE_BAN_S) if blocked else Unexpected(found.label)
     try:
         if isinstance(found, Word):
-            return _account_refused(found, reply) or on_word(found)
+            return first(found) or _account_refused(found, reply) or on_word(found)
         return on_document(found) if on_document else Unexpected("json")
     except ValueError:
         return Unexpected(wire.label(found.text) if isinstance(found, Word) else "json")
@@ -183,6 +185,15 @@ def _account_refused(word: Word, reply: Reply) -> AccountRefused | None:
         return None
     said = wire.optional(wire.count, word.info.get("retry_after_seconds"))
     return AccountRefused(wire.label(word.text), reply.retry_after_s if said is None else said)
+
+
+def _purchase_alone(word: Word) -> BuyAnswer | None:
+    """Words that sound like the account's trouble, and are about purchases, or this one, alone."""
+    if word.starts("CHANNELS_LIMIT"):
+        return NotNow(wire.label(word.text))
+    if word.starts("BANNED") and word.info.get("scope") == "specific":
+        return Refused(wire.label(word.text))
+    return None
 
 
 def _bought_word(word: Word) -> BuyAnswer:

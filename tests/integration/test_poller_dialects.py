@@ -137,3 +137,21 @@ async def test_many_numbers_are_asked_for_at_once_where_that_is_possible(
         calls = await world.calls()
         assert calls.get(batch, 0) > 0
         assert calls.get(single, 0) == 0
+
+
+async def test_a_limit_on_numbers_holds_up_a_purchase_and_no_code(
+    database: Database, tmp_path: Path
+) -> None:
+    async with world_of(database, tmp_path, "hero") as world:
+        polling = world.polling
+        user = await polling.user()
+        await polling.script(delay_s=0.5, code="358042", times=1)
+        waits = await world.buy(user)
+        await polling.becomes(waits, "pending")
+        await polling.script(action="getNumberV2", error="CHANNELS_LIMIT", times=2)
+        later = await world.buy(user)
+        await polling.becomes(waits, "received")
+        await polling.becomes(later, "pending")
+        account = await polling.one("select state, failures from sonnette.accounts")
+        assert (account["state"], account["failures"]) == ("up", 0)
+        assert (await world.calls())["getNumberV2"] == 4

@@ -22,6 +22,7 @@ from poller.providers.answers import (
     NoMoney,
     NoNumbers,
     NotKnown,
+    NotNow,
     Price,
     PriceChanged,
     PriceList,
@@ -105,6 +106,8 @@ def test_a_purchase_may_name_its_operator() -> None:
         ("NO_BALANCE", NoMoney()),
         ("NO_BALANCE_FORWARD", NoMoney()),
         ("WRONG_MAX_PRICE:12.5", PriceChanged()),
+        ("CHANNELS_LIMIT", NotNow("CHANNELS_LIMIT")),
+        ('{"status":"error","error":"CHANNELS_LIMIT"}', NotNow("CHANNELS_LIMIT")),
         ("ORDER_ALREADY_EXISTS", AlreadyOrdered()),
         ("BAD_SERVICE", Refused("BAD_SERVICE")),
         ("WRONG_EXCEPTION_PHONE", Refused("WRONG_EXCEPTION_PHONE")),
@@ -204,7 +207,10 @@ def test_a_cancel_that_comes_too_early_may_say_how_old_the_number_must_be() -> N
         (reply("NO_KEY", 401), AccountRefused("NO_KEY")),
         (reply("BAD_ACTION"), AccountRefused("BAD_ACTION")),
         (reply("BANNED:'2026-01-01 00-00-00'"), AccountRefused("BANNED")),
-        (reply('{"status":"error","error":"CHANNELS_LIMIT"}'), AccountRefused("CHANNELS_LIMIT")),
+        (
+            reply('{"status":"error","error":"ACCOUNT_INACTIVE"}'),
+            AccountRefused("ACCOUNT_INACTIVE"),
+        ),
         (reply("slow down", 429, 7), AccountRefused("RATE_LIMIT", 7)),
         (reply("<html>", 429), AccountRefused("RATE_LIMIT")),
         (
@@ -318,6 +324,10 @@ def test_nothing_active_comes_as_text_or_as_json() -> None:
     assert active(reply("NO_ACTIVATIONS")) == ActiveList(())
     body = '{"status":"error","error":"NO_ACTIVATIONS"}'
     assert active(reply(body)) == ActiveList(())
+
+
+def test_a_limit_on_numbers_that_any_other_question_meets_is_the_account_s_trouble() -> None:
+    assert handler_api.status(reply("CHANNELS_LIMIT")) == AccountRefused("CHANNELS_LIMIT")
 
 
 def test_no_sms_shows_in_a_repr() -> None:

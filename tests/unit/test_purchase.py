@@ -16,6 +16,7 @@ from poller.providers.answers import (
     NoAnswer,
     NoMoney,
     NoNumbers,
+    NotNow,
     PriceChanged,
     Refused,
     Unexpected,
@@ -134,7 +135,12 @@ def test_a_lost_answer_is_remembered_as_one(answer: Answer) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer", [NoAnswer("not_reached", sent=False), AccountRefused("RATE_LIMIT", 3)]
+    "answer",
+    [
+        NoAnswer("not_reached", sent=False),
+        AccountRefused("RATE_LIMIT", 3),
+        NotNow("CHANNELS_LIMIT"),
+    ],
 )
 def test_what_surely_bought_nothing_is_no_lost_answer(answer: Answer) -> None:
     assert not error(ROW, answer).startswith(UNANSWERED)
