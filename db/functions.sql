@@ -5,7 +5,7 @@
 
 -- buy(user, service, country, operator or null, most that may be paid or null) -> the activation,
 -- `requested`, its price frozen. Picks the cheapest offer that is in stock at an account that will
--- be asked within 5 s (the breaker). SN404 no such offer; SN409 {code: no_numbers | price_changed | provider_error}; SN402.
+-- be asked within 5 s (the breaker, ops.pause). SN404 no such offer; SN409 {code: no_numbers | price_changed | provider_error}; SN402.
 create or replace function sonnette.buy(
     user_id uuid, service_code text, country_code text, operator text default null, max_price numeric default null
 ) returns public.activations
@@ -17,7 +17,7 @@ declare
     bought public.activations;
 begin
     select o.account, o.service_code, o.country_code, o.price, o.stock,
-           a.open_until > clock_timestamp() + interval '5 s' is true as out_of_order
+           a.open_until > clock_timestamp() + interval '5 s' is true or a.paused_at is not null as out_of_order
     into offer
     from sonnette.offers o
     join sonnette.accounts a on a.name = o.account

@@ -73,6 +73,7 @@ class Lookout:
         self.missing: tuple[str, ...] = ()
         self.queue_usage = 0.0
         self.rings_skipped: int | None = None
+        self.drains = asyncio.Event()
 
     @property
     def crowded(self) -> str | None:
@@ -166,10 +167,11 @@ class Lookout:
         me = self._member
         values = {"id": me.id, "kind": me.kind, "host": me.host, "pid": me.pid}
         values |= {"version": me.version, "problems": list(said.problems)}
+        values["facts"] = json.dumps(dict(said.facts))
         with translated():
-            await connection.execute(
-                queries["process_seen"], {**values, "facts": json.dumps(dict(said.facts))}
-            )
+            row = await (await connection.execute(queries["process_seen"], values)).fetchone()
+        if row is not None and row[0]:
+            self.drains.set()
 
     async def _say_stopped(self, connection: AsyncConnection[TupleRow]) -> None:
         try:

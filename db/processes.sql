@@ -48,22 +48,26 @@ begin
 end
 $$;
 
--- process_seen(...): a process says that it lives, and how it fares. The first time makes its row.
+-- process_seen(...) -> whether an operator wants it to end (ops.drain): a process says that it lives,
+-- and how it fares. The first time makes its row.
 -- Never anything of a user. sonnette.tidy() forgets who is gone after some days; a process that dies
 -- each second and is started again must not fill the table before.
 create or replace function sonnette.process_seen(
     process_id uuid, kind text, host text, pid integer, version text, problems text[], facts jsonb
-) returns void
+) returns boolean
     language plpgsql security definer
     set search_path = pg_catalog, sonnette, pg_temp
 as $$
+declare
+    drains boolean;
 begin
     update sonnette.processes p
     set seen_at = clock_timestamp(), stopped_at = null,
         problems = process_seen.problems, facts = process_seen.facts
-    where p.id = process_seen.process_id;
+    where p.id = process_seen.process_id
+    returning p.drain_at is not null into drains;
     if found then
-        return;
+        return drains;
     end if;
     insert into sonnette.processes (id, kind, host, pid, version, problems, facts)
     values (process_seen.process_id, process_seen.kind, process_seen.host, process_seen.pid,
@@ -73,6 +77,7 @@ begin
         select old.id from sonnette.processes old
         where old.seen_at < clock_timestamp() - interval '1 minute'
         order by old.seen_at desc offset 100);
+    return false;
 end
 $$;
 

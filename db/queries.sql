@@ -413,6 +413,10 @@ select pg_try_advisory_lock(hashtextextended('sonnette account ' || %(account)s,
 -- Says to the server that the poller lives.
 select
 
+-- name: account_paused
+-- Whether an operator has paused the account (ops.pause).
+select paused_at is not null from sonnette.accounts where name = %(account)s
+
 -- name: work_due
 -- What is due of an account, asked about, or told of by a webhook: an open request does not wait for next_check_at,
 -- unless the last look led nowhere. A recovery waits for nothing: it is answered in any case.

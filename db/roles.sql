@@ -30,12 +30,14 @@ begin
     alter role sonnette_poller set idle_in_transaction_session_timeout = '15s';
     alter role sonnette_gateway set idle_in_transaction_session_timeout = '15s';
     alter role sonnette_operator set idle_in_transaction_session_timeout = '60s';
-    -- "Failing row contains (...)" in the server's log would carry the code. Only a superuser may set this.
+    -- "Failing row contains (...)" in the server's log would carry the code. Only a superuser may set this, and give the next.
     if (select rolsuper from pg_roles where rolname = current_user) then
         alter role sonnette_service set log_error_verbosity = 'terse';
         alter role sonnette_poller set log_error_verbosity = 'terse';
         alter role sonnette_gateway set log_error_verbosity = 'terse';
         alter role sonnette_operator set log_error_verbosity = 'terse';
+        -- ops.blocked() says since when a session waits and what holds it up.
+        grant pg_read_all_stats to sonnette_owner;
     end if;
 end
 $$;

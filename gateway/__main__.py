@@ -33,11 +33,17 @@ async def serve(settings: Settings) -> None:
     health = Health(relay, watch, guard, metrics)
     server = GatewayServer(relay.hub, guard, health, metrics, settings)
     async with asyncio.TaskGroup() as tasks:
-        beside = [relay.run(), watch.run(health.report), guard.run()]
+        beside = [relay.run(), watch.run(health.report), guard.run(), _drain(watch, stop)]
         background = [tasks.create_task(work) for work in beside]
         await server.run(listening, stop, relay.finish)
         for task in background:
             task.cancel()
+
+
+async def _drain(watch: Watch, stop: asyncio.Event) -> None:
+    """An operator's ops.drain() is a SIGTERM by way of the database."""
+    await watch.until_drained()
+    stop.set()
 
 
 def _watch(dsn: str, relay: Relay, guard: Guard, metrics: Metrics) -> Watch:

@@ -37,7 +37,8 @@ class Health:
 
     def report(self) -> Report:
         """What sonnette.processes shows of this gateway."""
-        facts = {"sockets": self._metrics.open_sockets, "users": self._relay.hub.users}
+        hub = self._relay.hub
+        facts = {"sockets": self._metrics.open_sockets, "users": hub.users, "behind": hub.behind}
         return Report(self.problems(), facts)
 
     def respond(self, connection: ServerConnection, path: str) -> Response | None:

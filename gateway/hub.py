@@ -61,6 +61,11 @@ class Hub:
         """How many users have a binding."""
         return len(self._feeds)
 
+    @property
+    def behind(self) -> int:
+        """How many of them are due: something may have changed that was not read yet."""
+        return len(self._due)
+
     def positions(self) -> dict[str, int]:
         """The position of each user who is served and not due: what the sweep compares."""
         known: dict[str, int] = {}

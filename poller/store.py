@@ -132,6 +132,11 @@ class Store:
         )
         return None if found[0][0] is None else float(found[0][0])
 
+    async def is_paused(self) -> bool:
+        """Whether an operator wants nothing to be bought or asked."""
+        found = await self._session.rows("account_paused", account=self._session.account)
+        return bool(found and found[0][0])
+
     async def has_offers(self) -> bool:
         """Whether a price list of the account was stored before."""
         found = await self._session.rows("offers_known", account=self._session.account)

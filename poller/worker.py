@@ -38,6 +38,7 @@ BATCH = 100
 PICK_PAUSE_S = 0.01  # rings that come together are one
 HELD_PAUSE_S = 0.5
 COUNT_S = 10.0
+PAUSED_LOOK_S = 5.0
 DRAIN_S = 8.0
 
 
@@ -66,6 +67,7 @@ class AccountWorker:
         self._in_hand = InHand()
         self._wake = asyncio.Event()
         self._stopping = False
+        self._paused = False
         self._priced = False
         self._hints_looked_at_s = float("-inf")
         self._problem: str | None = "not connected yet"
@@ -122,6 +124,7 @@ class AccountWorker:
         store = self._books.store = Store(session, self._clock)
         try:
             self._priced = self._priced or await store.has_offers()
+            self._paused = await store.is_paused()
             self._problem = None
             log.info("holding the account", extra={"account": self._account.name})
             self._told = None
@@ -142,7 +145,9 @@ class AccountWorker:
     async def _pick(self, session: Session, store: Store, jobs: Jobs) -> None:
         while not self._stopping:
             self._wake.clear()
-            if self._breaker.is_open and self._breaker.wait_s(time.monotonic()) <= 0:
+            self._paused = await store.is_paused()
+            probed = self._breaker.is_open and self._breaker.wait_s(time.monotonic()) <= 0
+            if probed and not self._paused:
                 await self._asker.probe()
             await self._tell(session)
             wait_s = await self._pick_once(store, jobs)
@@ -166,11 +171,11 @@ class AccountWorker:
         if room <= 0:
             return HELD_PAUSE_S
         pause_s = self._breaker.wait_s(now_s)
-        if pause_s > 0 or self._breaker.is_open:
+        if pause_s > 0 or self._breaker.is_open or self._paused:
             # Who waits for a number may have waited long enough; that needs no provider.
             overdue = await store.overdue(BUY_WITHIN, self._in_hand.rows, room)
             jobs.start(Plan((), tuple(self._in_hand.take(overdue))))
-            return min(pause_s, LOOK_ANYWAY_S)
+            return min(PAUSED_LOOK_S if self._paused else pause_s, LOOK_ANYWAY_S)
         if now_s >= self._hints_looked_at_s + LOOK_ANYWAY_S:
             self._hints_looked_at_s = now_s
             await store.close_unknown_hints()
@@ -229,6 +234,9 @@ class AccountWorker:
         """Fetch the price list, now and every ten minutes, and see what else the provider has."""
         backoff = Backoff(1, 60)
         while True:
+            if self._paused:
+                await asyncio.sleep(PAUSED_LOOK_S)
+                continue
             answer = await self._asker.prices()
             if isinstance(answer, PriceList):
                 await offers.seen(session, self._account, self._breaker.state, None)

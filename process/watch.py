@@ -67,6 +67,10 @@ class Watch:
             tasks.create_task(self.listener.run())
             tasks.create_task(self.lookout.run(report))
 
+    async def until_drained(self) -> None:
+        """Return once an operator wants this process to end."""
+        await self.lookout.drains.wait()
+
     @property
     def problems(self) -> list[str]:
         """Why this process does not hear, or does not know whether it does."""

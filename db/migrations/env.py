@@ -22,6 +22,8 @@ REPEATABLES = (
     "retention.sql",
     "processes.sql",
     "oversight.sql",
+    "operators.sql",
+    "operators_act.sql",
     "grants.sql",
 )
 

@@ -33,7 +33,7 @@ async def test_a_gateway_from_its_start_to_its_end(
     assert (row["host"], row["stopped_at"]) == (socket.gethostname(), None)
     async with wire(gateway) as alice:
         await alice.subscribe(token(ALICE), cargo())
-        one = await the_row(cargo_db, facts={"sockets": 1, "users": 1})
+        one = await the_row(cargo_db, facts={"sockets": 1, "users": 1, "behind": 0})
         assert one["seen_at"] > row["seen_at"]
         assert one["started_at"] == row["started_at"]
         assert str(ALICE) not in str(one)
@@ -43,6 +43,18 @@ async def test_a_gateway_from_its_start_to_its_end(
     assert await gateway.stop() == 0
     stopped = await the_row(cargo_db, problems=[])
     assert stopped["stopped_at"] >= stopped["seen_at"]
+
+
+async def test_a_gateway_that_an_operator_drains(
+    gateway: GatewayProcess, cargo_db: Connection
+) -> None:
+    row = await the_row(cargo_db, kind="gateway", problems=[])
+    async with wire(gateway) as alice:
+        await alice.subscribe(token(ALICE), cargo())
+        await cargo_db.execute("select ops.drain(%s)", (row["id"],))
+        assert (await alice.closed())[0] == 1012
+    await eventually(lambda: not gateway.running)
+    assert (await the_row(cargo_db))["stopped_at"] is not None
 
 
 async def test_a_service(database: Database, db: Connection) -> None:

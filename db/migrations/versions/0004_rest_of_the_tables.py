@@ -60,9 +60,23 @@ def upgrade() -> None:
             seen_at timestamptz not null default clock_timestamp(),
             stopped_at timestamptz,
             problems text[] not null default '{}',
-            facts jsonb not null default '{}'
+            facts jsonb not null default '{}',
+            drain_at timestamptz
         ) with (fillfactor = 50);
         comment on table sonnette.processes is 'Gateways, pollers and services with their heartbeat';
+        comment on column sonnette.processes.drain_at is 'An operator wants it to end since then; it reads this at each heartbeat';
+
+        create schema if not exists ops;
+        create table ops.audit (
+            id bigint generated always as identity primary key,
+            at timestamptz not null default clock_timestamp(),
+            who name not null,
+            what text not null,
+            about text not null,
+            detail jsonb not null default '{}'
+        );
+        create index audit_about on ops.audit (about);
+        comment on table ops.audit is 'What operators did by the functions of this schema; never pruned, and nobody may write it by hand. who: who logged in; about: an activation, a user, an account or a process';
 
         create table sonnette.orphans (
             account text not null,
@@ -103,6 +117,7 @@ def upgrade() -> None:
 
         drop function if exists sonnette.sms_arrived(uuid, text, text, text, timestamptz, text, text);
         drop function if exists sonnette.request_done(bigint, text);
+        drop function if exists sonnette.process_seen(uuid, text, text, integer, text, text[], jsonb);
         delete from sonnette.repeatables;
         """
     )
@@ -111,6 +126,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     run(
         """
+        drop schema ops cascade;
         alter table sonnette.requests drop column found;
         alter table sonnette.epoch drop column system_identifier, drop column database_oid, drop column timeline;
         alter table sonnette.accounts drop column failures, drop column open_until, drop column paused_at,

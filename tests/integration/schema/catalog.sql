@@ -1,13 +1,13 @@
 -- The schema as lines of text that are the same on every PostgreSQL version, for db/schema.txt.
 with spaces as (
-    select oid, nspname from pg_namespace where nspname in ('public', 'sonnette')
+    select oid, nspname from pg_namespace where nspname in ('public', 'sonnette', 'ops')
 ), lines as (
     select format('schema %s owner %s', nspname, nspowner::regrole) as line
-    from pg_namespace where nspname = 'sonnette'
+    from pg_namespace where nspname in ('sonnette', 'ops')
     union all
-    select format('%s %s.%s owner %s%s', case relkind when 'r' then 'table' when 'S' then 'sequence' end,
+    select format('%s %s.%s owner %s%s', case relkind when 'r' then 'table' when 'S' then 'sequence' else 'view' end,
                   nspname, relname, relowner::regrole, ' with ' || array_to_string(reloptions, ','))
-    from pg_class join spaces on spaces.oid = relnamespace where relkind in ('r', 'S')
+    from pg_class join spaces on spaces.oid = relnamespace where relkind in ('r', 'S', 'v')
     union all
     select format('column %s.%s.%s %s%s%s%s', nspname, relname, attname, format_type(atttypid, atttypmod),
                   case when attnotnull then ' not null' end,
@@ -47,8 +47,23 @@ with spaces as (
                   nspname, relname, grantee::regrole)
     from pg_class join spaces on spaces.oid = relnamespace
     cross join lateral aclexplode(relacl)
-    where relkind in ('r', 'S') and grantee <> relowner
+    where relkind in ('r', 'S', 'v') and grantee <> relowner
     group by nspname, relname, grantee
+    union all
+    select format('grant %s on %s.%s.%s to %s', string_agg(privilege_type, ', ' order by privilege_type),
+                  nspname, relname, attname, grantee::regrole)
+    from pg_attribute
+    join pg_class on pg_class.oid = attrelid
+    join spaces on spaces.oid = relnamespace
+    cross join lateral aclexplode(attacl)
+    group by nspname, relname, attname, grantee
+    union all
+    select format('grant %s on schema %s to %s', string_agg(privilege_type, ', ' order by privilege_type),
+                  nspname, grantee::regrole)
+    from pg_namespace
+    cross join lateral aclexplode(nspacl)
+    where nspname in ('sonnette', 'ops') and grantee <> nspowner
+    group by nspname, grantee
     union all
     select format('grant execute on %s to %s', pg_proc.oid::regprocedure,
                   case grantee when 0 then 'public' else grantee::regrole::text end)
