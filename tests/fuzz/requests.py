@@ -6,11 +6,15 @@ from uuid import UUID
 from tests.fuzz.garbage import Garbage
 
 PATHS = ("/", "/v1/me", "/v1/offers", "/v1/activations", "/v1/activations/{id}", "/v1/changes",
-         "/v1/activations/{id}/check", "/v1/activations/{id}/cancel", "/v1/events", "/livez",
-         "/v1/activations/{id}/another", "/v1/activations/{id}/recover", "/webhooks/simulator/{id}",
-         "/functions/v1/check-sms-activate-status", "/functions/v1/update-activation-sms",
-         "/v1/activations/{id}/finish", "/readyz", "/v1/token", "/openapi.json",
-         "/static/", "/realtime/v1/websocket", "/socket/websocket")  # fmt: skip
+         "/v1/events", "/livez", "/readyz", "/openapi.json", "/static/", "/realtime/v1/websocket",
+         "/socket/websocket")  # fmt: skip
+HOOK = "a-secret-that-the-fuzzer-has-been-told"
+POST_PATHS = ("/v1/activations", "/v1/activations/{id}/check", "/v1/activations/{id}/cancel",
+              "/v1/activations/{id}/finish", "/v1/activations/{id}/another",
+              "/v1/activations/{id}/recover", "/functions/v1/check-sms-activate-status",
+              "/functions/v1/update-activation-sms", "/webhooks/simulator/{id}",
+              f"/webhooks/simulator/{HOOK}",
+              "/v1/token")  # fmt: skip
 METHODS = ("GET", "POST", "GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "BREW")
 PARAMETERS = ("after", "wait", "limit", "status", "cursor", "before", "table", "epoch", "service",
               "country", "apikey", "vsn")  # fmt: skip
@@ -36,13 +40,17 @@ class Requests(Garbage):
         if self.often(0.03):
             return self.raw()
         body = self._body()
-        head = [f"{self.one_of(*METHODS)} {self._target()} HTTP/1.1", "Host: 127.0.0.1"]
+        head = [f"{self._method_and_target()} HTTP/1.1", "Host: 127.0.0.1"]
         head += self._headers() + self._framing(body)
         request = "\r\n".join([*head, "", ""]).encode("utf-8", "replace") + body
         return self._mutated_bytes(request) if self.often(0.05) else request
 
-    def _target(self) -> str:
-        path = self.one_of(*PATHS).replace("{id}", self._id())
+    def _method_and_target(self) -> str:
+        method, paths = self.one_of(("GET", PATHS), ("POST", POST_PATHS))
+        return f"{method if self.often(0.8) else self.one_of(*METHODS)} {self._target(paths)}"
+
+    def _target(self, paths: tuple[str, ...]) -> str:
+        path = self.one_of(*paths).replace("{id}", self._id())
         query = "&".join(f"{name}={self._parameter()}" for name in self.some_of(PARAMETERS, 3))
         return f"{path}?{query}" if query else path
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 
 from tests.fixtures.postgres import Database
-from tests.fuzz.requests import Requests
+from tests.fuzz.requests import HOOK, Requests
 from tests.fuzz.vitals import ServiceProcess, for_a_while, is_as_before, vitals
 from tests.gateway_process import anon_key, token
 from tests.market import market
@@ -85,6 +85,9 @@ async def test_no_nonsense_hurts_the_service(
     try:
         async with market(database) as shop, asyncio.TaskGroup() as tasks:
             await service.start()
+            await shop.poller.execute(
+                "update sonnette.accounts set webhook_secret_sha256 = sha256(%s)", (HOOK.encode(),)
+            )
             users = [await shop.new_user() for _ in range(20)]
             tokens = [*map(token, users), token(users[0], -5), anon_key(), "junk"]
             mallory, stop = Mallory(service, seed, tokens), asyncio.Event()
