@@ -1,7 +1,7 @@
 """Clients by the name of what they run on, for tests of what befalls a client in its life.
 
 `node-20` is the machine's Node with `ws`, `node-24` has a WebSocket of its own, `serializer-1` is
-`node-20` with vsn 1.0.0, and `browser` is Chromium.
+`node-20` with vsn 1.0.0, `standalone` is realtime-js alone, and `browser` is Chromium.
 """
 
 from collections.abc import AsyncIterator
@@ -21,6 +21,7 @@ from tests.needs import find_newer_node, needs_chromium, needs_newer_node, needs
 from tests.proxy import Proxy, proxy, to_port
 
 NODE_20 = pytest.param("node-20", marks=needs_node)
+STANDALONE = pytest.param("standalone", marks=needs_node)
 NODE_24 = pytest.param("node-24", marks=needs_newer_node)
 BROWSER = pytest.param("browser", marks=needs_chromium)
 
@@ -60,6 +61,8 @@ def _client(
             node = find_newer_node()
             assert node is not None
             return program_on(node, "client.mjs", {**asked, "native": True})
+        case "standalone":
+            return node_client("standalone.mjs", **asked)
         case "serializer-1":
             asked["realtime"] = {**realtime, "vsn": "1.0.0"}
     return node_client("client.mjs", **asked)

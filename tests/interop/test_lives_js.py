@@ -12,7 +12,15 @@ from db.place import PORT
 from tests.fixtures.postgres import Database
 from tests.gateway_process import GatewayProcess, gateway_process
 from tests.interop.conftest import User
-from tests.interop.lives import BROWSER, NODE_20, NODE_24, life, line_to, until_seen
+from tests.interop.lives import (
+    BROWSER,
+    NODE_20,
+    NODE_24,
+    STANDALONE,
+    life,
+    line_to,
+    until_seen,
+)
 from tests.interop.node_client import Change, Left, Status
 from tests.interop.python_client import python_client
 from tests.interop.raw import of_user
@@ -30,7 +38,7 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 
-@pytest.mark.parametrize("kind", [NODE_20, NODE_24, BROWSER])
+@pytest.mark.parametrize("kind", [NODE_20, STANDALONE, NODE_24, BROWSER])
 async def test_a_line_that_is_cut_and_one_that_is_reset(
     kind: str, gateway: GatewayProcess, market: Market, alice: User
 ) -> None:
@@ -83,7 +91,7 @@ async def test_an_outage_of_20_seconds(
     async with AsyncExitStack() as stack:
         lives = [
             await stack.enter_async_context(life(kind, gateway, alice))
-            for kind in ("node-20", "node-24", "browser")
+            for kind in ("node-20", "standalone", "node-24", "browser")
         ]
         python = await stack.enter_async_context(
             python_client(gateway, alice.token, of_user(alice.id), max_retries=RETRIES)
