@@ -272,6 +272,27 @@ alter table public.activations enable always trigger activations_deleted;
 alter table sonnette.requests enable always trigger requests_inserted;
 alter table sonnette.requests enable always trigger requests_updated;
 
+-- unguarded(): which of our other triggers are gone, a sentence each, as sonnette.unwatched() has it
+-- for those of the feed. Without them an UPDATE moves no money, or wakes nobody.
+create or replace function sonnette.unguarded() returns setof text
+    language sql stable security definer
+    set search_path = pg_catalog, sonnette, pg_temp
+as $$
+    select format('%s has lost its trigger %s', e.table_name, e.trigger_name)
+    from (values ('public.activations', 'activations_guard_insert'),
+                 ('public.activations', 'activations_guard_update'),
+                 ('public.activations', 'activations_touch'),
+                 ('public.activations', 'activations_inserted'),
+                 ('public.activations', 'activations_updated'),
+                 ('public.activations', 'activations_deleted'),
+                 ('sonnette.requests', 'requests_inserted'),
+                 ('sonnette.requests', 'requests_updated'),
+                 ('sonnette.inbox', 'inbox_inserted')) as e (table_name, trigger_name)
+    where not exists (
+        select from pg_trigger t
+        where t.tgrelid = to_regclass(e.table_name) and t.tgname = e.trigger_name)
+$$;
+
 select sonnette.watch('public.wallets', 'user_id');
 select sonnette.watch('public.activations', 'user_id');
 select sonnette.watch('public.messages', 'user_id');

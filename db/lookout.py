@@ -26,7 +26,7 @@ from db.queries import queries
 log = logging.getLogger(__name__)
 
 ANSWER_LIMIT_S = 5.0
-LAST_WORD_LIMIT_S = 1.0
+LAST_WORD_LIMIT_S = 0.5
 SOONEST_S = 0.1  # between two rounds, however often the listener opens
 QUEUE_LIMIT = 0.5
 

@@ -130,9 +130,6 @@ from generate_series(1, 131071) code,
      lateral (select chr(code) collate {collation} as letter) one
 where code not between 55296 and 57343 and (lower(letter) <> letter or upper(letter) <> letter)
 
--- name: unwatched
-select sonnette.unwatched()
-
 -- name: revision
 -- The migration that this database is at.
 select version_num from sonnette.alembic_version
@@ -152,7 +149,8 @@ select set_config('idle_session_timeout', '0', false), set_config('synchronous_c
 
 -- name: look
 -- What is not as it must be: triggers and tables, a sentence each, and how full the notify queue is.
-select array(select sonnette.unwatched()) as unwatched, pg_notification_queue_usage() as queue_usage,
+select array(select sonnette.unwatched() union all select sonnette.unguarded()) as missing,
+       pg_notification_queue_usage() as queue_usage,
        (select case when is_called then last_value else 0 end from sonnette.rings_skipped) as rings_skipped
 
 -- name: backend_pid
