@@ -272,8 +272,8 @@ alter table public.activations enable always trigger activations_deleted;
 alter table sonnette.requests enable always trigger requests_inserted;
 alter table sonnette.requests enable always trigger requests_updated;
 
--- unguarded(): which of our other triggers are gone, a sentence each, as sonnette.unwatched() has it
--- for those of the feed. Without them an UPDATE moves no money, or wakes nobody.
+-- unguarded(): which of our other triggers are gone or off, a sentence each, as sonnette.unwatched()
+-- has it for those of the feed. Without them an UPDATE moves no money, or wakes nobody.
 create or replace function sonnette.unguarded() returns setof text
     language sql stable security definer
     set search_path = pg_catalog, sonnette, pg_temp
@@ -291,6 +291,11 @@ as $$
     where not exists (
         select from pg_trigger t
         where t.tgrelid = to_regclass(e.table_name) and t.tgname = e.trigger_name)
+    union all
+    select format('the trigger %s on %s is not ENABLE ALWAYS', t.tgname, t.tgrelid::regclass)
+    from pg_trigger t
+    join pg_proc p on p.oid = t.tgfoid and p.pronamespace = 'sonnette'::regnamespace
+    where t.tgenabled <> 'A' and t.tgname not like 'sonnette\_%'
 $$;
 
 select sonnette.watch('public.wallets', 'user_id');

@@ -2,9 +2,9 @@
 
 Promised: every 3 s a canary is sent for the listener to hear, the database is looked at for what
 loses events without an error (triggers, tables, a full notify queue), and this process says in
-sonnette.processes that it lives; whatever is wrong is in `problem`, `missing` or `crowded` and in
-the log. Every statement is answered within 5 s or its connection is cut. Rings that the database
-left out because the queue was half full are made up for at the next look.
+sonnette.processes that it lives; whatever is wrong is in `problem`, `unwatched`, `unguarded` or
+`crowded` and in the log. Every statement is answered within 5 s or its connection is cut. Rings
+that the database left out because the queue was half full are made up for at the next look.
 """
 
 import asyncio
@@ -70,7 +70,8 @@ class Lookout:
         self._name = f"sonnette {member.kind} lookout"
         self._backoff = Backoff(0.1, 3)
         self.problem: str | None = "the database has not been looked at yet"
-        self.missing: tuple[str, ...] = ()
+        self.unwatched: tuple[str, ...] = ()  # changes get no number
+        self.unguarded: tuple[str, ...] = ()  # money does not move, or nobody is woken
         self.queue_usage = 0.0
         self.rings_skipped: int | None = None
         self.drains = asyncio.Event()
@@ -145,22 +146,21 @@ class Lookout:
             return
         if row is None:
             return
-        self._note(tuple(row[0]), row[1])
-        skipped, before = row[2], self.rings_skipped
-        self.rings_skipped = skipped
-        if before is not None and skipped != before:
+        unwatched, unguarded, usage, skipped = row
+        before = {*self.unwatched, *self.unguarded}, self.crowded, self.rings_skipped
+        self.unwatched, self.unguarded = tuple(unwatched), tuple(unguarded)
+        self.queue_usage, self.rings_skipped = usage, skipped
+        self._log_changes(*before[:2])
+        if before[2] not in (None, skipped):
             await self._listener.mark_all()
 
-    def _note(self, missing: tuple[str, ...], queue_usage: float) -> None:
-        for problem in missing:
-            if problem not in self.missing:
-                log.error("the database is not as it must be", extra={"problem": problem})
-        for problem in self.missing:
-            if problem not in missing:
-                log.info("mended in the database", extra={"problem": problem})
-        was_crowded = self.crowded
-        self.missing, self.queue_usage = missing, queue_usage
-        if (was_crowded is None) != (self.crowded is None):
+    def _log_changes(self, missing: set[str], crowded: str | None) -> None:
+        now = {*self.unwatched, *self.unguarded}
+        for problem in sorted(now - missing):
+            log.error("the database is not as it must be", extra={"problem": problem})
+        for problem in sorted(missing - now):
+            log.info("mended in the database", extra={"problem": problem})
+        if (crowded is None) != (self.crowded is None):
             log.warning("%s", self.crowded or "the notify queue has emptied")
 
     async def _say_alive(self, connection: AsyncConnection[TupleRow], said: Report) -> None:

@@ -148,8 +148,9 @@ select set_config('idle_session_timeout', '0', false), set_config('synchronous_c
        set_config('statement_timeout', '4s', false), set_config('jit', 'off', false)
 
 -- name: look
--- What is not as it must be: triggers and tables, a sentence each, and how full the notify queue is.
-select array(select sonnette.unwatched() union all select sonnette.unguarded()) as missing,
+-- What is not as it must be, a sentence each: triggers and tables of the feed, and the triggers that
+-- move money and wake the poller. And how full the notify queue is.
+select array(select sonnette.unwatched()) as unwatched, array(select sonnette.unguarded()) as unguarded,
        pg_notification_queue_usage() as queue_usage,
        (select case when is_called then last_value else 0 end from sonnette.rings_skipped) as rings_skipped
 

@@ -321,8 +321,7 @@ as $$
              else left(table_name, 12) || '_' || md5(table_schema || '.' || table_name) end)
 $$;
 
--- unwatched(): what is wrong with the triggers, a sentence each; none while all is well. Also of
--- those that log nothing: any trigger of ours that is disabled is one that its writers rely on.
+-- unwatched(): what is wrong with the triggers, a sentence each; none while all is well.
 -- Every process asks every few seconds: a trigger that was dropped or disabled loses events silently.
 -- A table that is just being altered is waited for half a second.
 create or replace function sonnette.unwatched() returns setof text
@@ -354,7 +353,7 @@ as $$
     select format('the trigger %s on %s is not ENABLE ALWAYS', t.tgname, t.tgrelid::regclass)
     from pg_trigger t
     join pg_proc p on p.oid = t.tgfoid and p.pronamespace = 'sonnette'::regnamespace
-    where t.tgenabled <> 'A' and not t.tgisinternal
+    where t.tgenabled <> 'A' and t.tgname like 'sonnette\_%'
 $$;
 
 -- new_epoch(): says that this database's history is another one than before, so that no cursor of

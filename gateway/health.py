@@ -31,7 +31,7 @@ class Health:
         return [
             *self._relay.problems,
             *self._watch.problems,
-            *self._watch.missing,
+            *self._watch.unwatched,
             *self._guard.problems(),
         ]
 

@@ -49,7 +49,7 @@ class Health:
 
     async def _readyz(self, _request: Request) -> Response:
         problems = self.problems()
-        warnings = [*self._watch.missing, *self._watch.warnings]
+        warnings = [*self._watch.unwatched, *self._watch.warnings]
         body = {"ready": not problems, "problems": problems, "warnings": warnings}
         return JSONResponse(body, status_code=503 if problems else 200)
 

@@ -1,8 +1,8 @@
 """How a process stands in the world of processes: it hears, it can be heard, it says that it lives.
 
-Wires one Listener and one Lookout together and into the process's metrics. `problems` keep this
-process from hearing; `missing` and `warnings` are what an operator has to mend in the database,
-and what they mean for readiness each process's health page decides.
+Wires one Listener and one Lookout together and into the process's metrics. `problems` keep any
+process from its work; `unwatched` keeps changes from the feed, and what that means for readiness
+each process's health page decides; `warnings` only delay.
 """
 
 import asyncio
@@ -73,17 +73,18 @@ class Watch:
 
     @property
     def problems(self) -> list[str]:
-        """Why this process does not hear, or does not know whether it does."""
+        """Why it does not hear, or does not know whether it does; and what moves no money."""
+        found = list(self.lookout.unguarded)
         if self.listener.problem is not None:
-            return [f"not listening: {self.listener.problem}"]
-        if self.lookout.problem is not None:
-            return [f"whether it hears is not known: {self.lookout.problem}"]
-        return []
+            found.append(f"not listening: {self.listener.problem}")
+        elif self.lookout.problem is not None:
+            found.append(f"whether it hears is not known: {self.lookout.problem}")
+        return found
 
     @property
-    def missing(self) -> Sequence[str]:
+    def unwatched(self) -> Sequence[str]:
         """Triggers and tables without which changes get no number."""
-        return self.lookout.missing
+        return self.lookout.unwatched
 
     @property
     def warnings(self) -> list[str]:
@@ -100,7 +101,7 @@ class Watch:
             "Triggers and watched tables that are not as they must be",
             registry=registry,
         )
-        missing.set_function(lambda: len(self.lookout.missing))
+        missing.set_function(lambda: len(self.lookout.unwatched) + len(self.lookout.unguarded))
         usage = Gauge(
             "sonnette_notify_queue_usage",
             "How full the notify queue of the database server is, 0 to 1",

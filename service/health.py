@@ -73,7 +73,7 @@ class Health:
     async def _readyz(self, _request: Request) -> Response:
         problems = await self.problems()
         self._metrics.ready.set(not problems)
-        warnings = [*self._watch.missing, *self._watch.warnings]
+        warnings = [*self._watch.unwatched, *self._watch.warnings]
         return answer(Readiness(not problems, problems, warnings), status=503 if problems else 200)
 
     async def _text(self, _request: Request) -> Response:

@@ -66,14 +66,14 @@ async def _one(connection: AsyncConnection[TupleRow], name: str) -> TupleRow:
 
 
 async def _triggers(connection: AsyncConnection[TupleRow], _dsn: str) -> Finding:
-    wrong = (await _one(connection, "look"))[0]
-    if wrong:
-        return Finding("triggers", False, "; ".join(wrong))
-    return Finding("triggers", True, "present on every watched table and ENABLE ALWAYS")
+    unwatched, unguarded, *_ = await _one(connection, "look")
+    if unwatched or unguarded:
+        return Finding("triggers", False, "; ".join([*unwatched, *unguarded]))
+    return Finding("triggers", True, "all there, and ENABLE ALWAYS")
 
 
 async def _queue(connection: AsyncConnection[TupleRow], _dsn: str) -> Finding:
-    _wrong, usage, skipped = await _one(connection, "look")
+    *_, usage, skipped = await _one(connection, "look")
     full = crowded(usage)
     said = full or f"{usage:.0%} full"
     return Finding("notify queue", full is None, f"{said}; {skipped} rings left out so far")

@@ -170,5 +170,5 @@ async def test_a_table_that_is_being_altered_holds_up_no_canary(
         await altering.execute("lock table parts in access exclusive mode")
         echoes = len(one.echoes)
         await eventually(lambda: len(one.echoes) > echoes + 3)
-        assert (one.lookout.problem, one.lookout.missing) == (None, ())
+        assert (one.lookout.problem, one.lookout.unwatched) == (None, ())
         await altering.rollback()
