@@ -142,8 +142,8 @@ create function ops.doctor() returns table (what text, well boolean, finding tex
     language sql stable security definer
     set search_path = pg_catalog, pg_temp
 as $$
-    select 'triggers', count(t) = 0, coalesce(string_agg(t, '; '), 'present on every watched table and ENABLE ALWAYS')
-    from (select sonnette.unwatched()) wrong (t)
+    select 'triggers', count(t) = 0, coalesce(string_agg(t, '; '), 'all there, and ENABLE ALWAYS')
+    from (select sonnette.unwatched() union all select sonnette.unguarded()) wrong (t)
     union all
     select 'notify queue', pg_notification_queue_usage() <= 0.5,
            format('%s%% full; %s rings left out so far', round((pg_notification_queue_usage() * 100)::numeric, 1),
