@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -28,7 +28,14 @@ SHORT = Fence(silence_s=2.0, touch_s=0.5, answer_s=1.5)
 class PollerProcess:
     """One poller; its address stays the same over restarts."""
 
-    def __init__(self, dsn: str, simulator: Address, log: Path, fence: Fence = SHORT) -> None:
+    def __init__(
+        self,
+        dsn: str,
+        simulator: Address,
+        log: Path,
+        fence: Fence = SHORT,
+        settings: Mapping[str, str] | None = None,
+    ) -> None:
         self.address = free_address()
         self._log = log
         self._fence = fence
@@ -37,6 +44,7 @@ class PollerProcess:
             "DATABASE_URL": dsn,
             "SONNETTE_POLLER_LISTEN": str(self.address),
             "SONNETTE_SIMULATOR_LISTEN": str(simulator),
+            **(settings or {}),
         }
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -81,6 +89,13 @@ class PollerProcess:
         """Whether it holds its account and has a price list."""
         return await self._readyz() == (httpx.codes.OK, True)
 
+    async def metric(self, name: str) -> float:
+        """The sum of one figure of /metrics; 0 where it is not there."""
+        async with httpx.AsyncClient(trust_env=False) as client:
+            text = (await client.get(f"{self.address.url()}/metrics")).text
+        lines = (line for line in text.splitlines() if line.startswith((f"{name}{{", f"{name} ")))
+        return sum(float(line.rpartition(" ")[2]) for line in lines)
+
     async def _is_held_by_another(self) -> bool:
         return (await self._readyz(words="another poller holds"))[1]
 
@@ -101,10 +116,10 @@ class PollerProcess:
 
 @asynccontextmanager
 async def poller_process(
-    dsn: str, simulator: Address, log: Path, fence: Fence = SHORT
+    dsn: str, simulator: Address, log: Path, fence: Fence = SHORT, **settings: str
 ) -> AsyncIterator[PollerProcess]:
     """A poller for the length of a block, not started yet."""
-    poller = PollerProcess(dsn, simulator, log, fence)
+    poller = PollerProcess(dsn, simulator, log, fence, settings)
     try:
         yield poller
     finally:

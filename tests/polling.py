@@ -205,13 +205,14 @@ async def ready(web: httpx.AsyncClient, poller: Address) -> None:
 
 @asynccontextmanager
 async def simulated(
-    database: Database, provider: SimulatedProvider | None = None
+    database: Database, provider: SimulatedProvider | None = None, dialect: str = "sms-activate"
 ) -> AsyncIterator[tuple[Polling, Settings]]:
     """Everything but the poller; start it with `running(settings)`."""
     # Ids and codes of the same seed, so that a failure can be seen again.
-    side = provider or SimulatedProvider(random.Random(1), first_id=1000)
+    simulator = Simulator(provider or SimulatedProvider(random.Random(1), first_id=1000), utc_now)
+    side = simulator.accounts.of[dialect]
     async with (
-        served(Simulator(side, utc_now).app()) as address,
+        served(simulator.app()) as address,
         await AsyncConnection.connect(database.dsn(), autocommit=True, row_factory=dict_row) as db,
         httpx.AsyncClient(trust_env=False) as web,
     ):

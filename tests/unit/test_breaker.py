@@ -143,3 +143,17 @@ def test_after_a_pause_a_second_s_worth_comes_at_once_and_then_steadily() -> Non
     assert max(waits[:10]) < 1e-9
     assert waits[10] == pytest.approx(0.1)
     assert waits[19] == pytest.approx(1.0)
+
+
+def test_a_provider_that_is_down_for_an_hour_is_tried_a_few_hundred_times() -> None:
+    """Fault 51, in simulated time: every probe fails until the hour is over, then one succeeds."""
+    one, now_s, probes = breaker(), 0.0, 0
+    fail(one, now_s)
+    while now_s < 3600:
+        now_s += one.wait_s(now_s)
+        one.probed(NoAnswer("timeout"), now_s)
+        probes += 1
+    assert 3600 / 30 <= probes <= 3600 / 15 + 10
+    assert one.wait_s(now_s) <= 30, "so long at most until it is found again"
+    one.probed(Waiting(), now_s + one.wait_s(now_s))
+    assert not one.is_open
