@@ -86,7 +86,7 @@ async def _stuck(
 
 async def _all_cut(address: Address, name: str, count: float) -> float:
     async with asyncio.timeout(GONE_LIMIT_S):
-        while await metric(address, name) < count:  # noqa: ASYNC110 - of another process
+        while await metric(address, name) < count:
             await asyncio.sleep(0.25)
     return time.monotonic()
 
