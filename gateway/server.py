@@ -17,6 +17,7 @@ from urllib.parse import parse_qs
 
 import structlog
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
@@ -50,6 +51,7 @@ FRAMES_BURST_S = 5  # a socket may send what it may in that time at once
 JOINS_BURST = 2  # for each channel: supabase-js' first joins are without a token, and refused
 SPARE_FILES = 64  # for the database, the log, and what the system opens
 RETRY_AFTER_S = "10"
+FORGOTTEN = Request("", Headers())
 FULL_SHARE, DRAINED_SHARE = 4, 16  # of a buffer: changes wait from a quarter to a sixteenth
 
 
@@ -157,26 +159,9 @@ class GatewayServer:
             await asyncio.sleep(wait_s)
 
     async def _handle(self, connection: ServerConnection) -> None:
-        request = connection.request
-        chosen = _serializer(request) if request else None
-        if request is None or chosen is None:
-            return
         clock = asyncio.get_running_loop().time
-        address = self._neighbourhood(connection, request)
-        client = Socket(connection, self._settings.max_buffer_bytes, self._metrics, clock())
-        session = Session(
-            chosen,
-            client,
-            self._hub,
-            self._guard.verifier,
-            self._limits,
-            self._places.enter(address),
-            _key(request),
-            self._on_refused,
-        )
-        if isinstance(connection, Connection):
-            connection.on_drained = session.drained
-        who, opened_s = self._caller(connection, request), clock()
+        who, session, client = self._welcome(connection)
+        opened_s = clock()
         self._clients[connection] = client, session
         self._metrics.sockets.inc()
         try:
@@ -192,6 +177,31 @@ class GatewayServer:
             session.close()
             farewell = bool(connection.protocol.close_rcvd_then_sent)
             self._returns.ended(who, clock() - opened_s, farewell, clock())
+
+    def _welcome(self, connection: ServerConnection) -> tuple[Caller, Session, Socket]:
+        """What there is of a client whose handshake is done; the handshake itself is forgotten."""
+        request = connection.request
+        chosen = _serializer(request) if request else None
+        assert request is not None, "websockets has done the handshake"
+        assert chosen is not None, "process_request has seen to it"
+        address = self._neighbourhood(connection, request)
+        now_s = asyncio.get_running_loop().time()
+        client = Socket(connection, self._settings.max_buffer_bytes, self._metrics, now_s)
+        session = Session(
+            chosen,
+            client,
+            self._hub,
+            self._guard.verifier,
+            self._limits,
+            self._places.enter(address),
+            _key(request),
+            self._on_refused,
+        )
+        who = self._caller(connection, request)
+        if isinstance(connection, Connection):
+            connection.on_drained = session.drained
+        connection.request, connection.response = FORGOTTEN, None  # 1.4 KiB
+        return who, session, client
 
     async def _receive(self, session: Session, data: str | bytes) -> None:
         """Act on a frame. Its token may name a new key: then the frames behind it wait, too."""
