@@ -182,8 +182,8 @@ class GatewayServer:
         """What there is of a client whose handshake is done; the handshake itself is forgotten."""
         request = connection.request
         chosen = _serializer(request) if request else None
-        assert request is not None, "websockets has done the handshake"
-        assert chosen is not None, "process_request has seen to it"
+        if request is None or chosen is None:
+            raise RuntimeError("a handshake was accepted that process_request refuses")
         address = self._neighbourhood(connection, request)
         now_s = asyncio.get_running_loop().time()
         client = Socket(connection, self._settings.max_buffer_bytes, self._metrics, now_s)
