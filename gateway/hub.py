@@ -201,7 +201,8 @@ class Hub:
             for one in bindings
             if one.after_read < self._reads and (one.position is None or one.position >= page.after)
         ]
-        self._admit(served, page, wire_epoch(self._epoch, page.user))
+        if not all(_settled(one, page) for one in served):
+            self._admit(served, page, wire_epoch(self._epoch, page.user))
         ready = [one for one in served if one.channel.joined]
         for change in page.changes:
             yield from self._fan_out(ready, ChangeFrame(change, self.catalog))
@@ -288,6 +289,16 @@ def _halted(binding: Binding) -> bool:
     """Whether its client has too much to read to be given more."""
     binding.halted = binding.channel.full
     return binding.halted
+
+
+def _settled(binding: Binding, page: Page) -> bool:
+    """Whether the page is for this binding just its next changes, as nearly every page is."""
+    return (
+        binding.admitted
+        and binding.channel.joined
+        and binding.position is not None
+        and lost_cursor(page, binding.position) is None
+    )
 
 
 def _behind(binding: Binding, last_seq: int) -> bool:
