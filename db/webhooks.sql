@@ -4,7 +4,9 @@
 
 -- webhook_received(account, order or null, body, from where, key) -> whether it is a new one; the same
 -- delivery again does nothing. An order that no activation has, and that no purchase under way may
--- turn out to be, is closed at once as `unknown`.
+-- turn out to be, is closed at once as `unknown`. Where others for the order are not confirmed it
+-- waits as long as they do, and with 20 of them it is closed at once as `too_many`: whoever posts
+-- without end makes no endless questions, and keeps no cancel or expiry waiting.
 create or replace function sonnette.webhook_received(
     account text, order_id text, body jsonb, remote_address inet, dedupe_key text
 ) returns boolean
@@ -12,20 +14,37 @@ create or replace function sonnette.webhook_received(
     set search_path = pg_catalog, sonnette, pg_temp
 as $$
 declare
-    -- In this order: a purchase that is written meanwhile is then seen by the second, if not by the first.
-    buying boolean := sonnette.is_buying(webhook_received.account);
-    wanted boolean := exists (
-        select from public.activations a
-        where a.provider = webhook_received.account and a.order_id = webhook_received.order_id);
-    is_unknown boolean := webhook_received.order_id is null or not (wanted or buying);
+    ended text;
+    others integer;
+    their_try timestamptz;
 begin
-    insert into sonnette.inbox (account, order_id, body, remote_address, dedupe_key, done_at, outcome)
+    select count(*), max(i.next_try_at) filter (where i.tries > 0) into others, their_try
+    from sonnette.inbox i
+    where i.account = webhook_received.account and i.order_id = webhook_received.order_id and i.done_at is null;
+    if others >= 20 then
+        ended := 'too_many';
+    -- Looked for twice: a purchase that is written in between is seen by the second look.
+    elsif not sonnette.is_ordered(account, order_id) and not sonnette.is_buying(account)
+          and not sonnette.is_ordered(account, order_id) then
+        ended := 'unknown';
+    end if;
+    insert into sonnette.inbox (account, order_id, body, remote_address, dedupe_key, next_try_at, done_at, outcome)
     values (webhook_received.account, webhook_received.order_id, webhook_received.body,
             webhook_received.remote_address, webhook_received.dedupe_key,
-            case when is_unknown then clock_timestamp() end, case when is_unknown then 'unknown' end)
+            coalesce(their_try, clock_timestamp()), case when ended is not null then clock_timestamp() end, ended)
     on conflict on constraint inbox_once do nothing;
     return found;
 end
+$$;
+
+-- is_ordered(account, order): whether an activation has that order.
+create or replace function sonnette.is_ordered(account text, order_id text) returns boolean
+    language sql stable
+    set search_path = pg_catalog, sonnette, pg_temp
+as $$
+    select exists (
+        select from public.activations a
+        where a.provider = is_ordered.account and a.order_id = is_ordered.order_id)
 $$;
 
 -- is_buying(account): whether a purchase is under way whose order nobody knows yet.
@@ -88,7 +107,7 @@ declare
 begin
     update sonnette.inbox i set done_at = clock_timestamp(), outcome = 'unknown'
     where i.account = hints_unknown.account and i.done_at is null
-      and not exists (select from public.activations a where a.provider = i.account and a.order_id = i.order_id)
+      and not sonnette.is_ordered(i.account, i.order_id)
       and (i.received_at < clock_timestamp() - interval '1 minute' or not sonnette.is_buying(hints_unknown.account));
     get diagnostics closed = row_count;
     return closed;

@@ -103,7 +103,7 @@ class Asker:
             case Check(order_id):
                 return await self._put(self._provider.check, order_id)
             case ReadAll(order_id):
-                return await self._put(self._provider.read_all, order_id)
+                return await self._put(self._read_all, order_id)
             case Cancel(order_id):
                 return await self._change(self._provider.cancel, order_id)
             case Finish(order_id):
@@ -134,6 +134,9 @@ class Asker:
         if not isinstance(answer, NoList):
             self._breaker.heard(answer, time.monotonic())
         return answer
+
+    async def _read_all(self, order_id: str) -> Answer:
+        return await self._provider.read_all(order_id, self._turn)
 
     async def _turn(self) -> None:
         await asyncio.sleep(self._rate.turn_s(time.monotonic()))

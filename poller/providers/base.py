@@ -54,8 +54,8 @@ class Provider(Protocol):
     async def check(self, order_id: str) -> StatusAnswer:
         """Ask for one number."""
 
-    async def read_all(self, order_id: str) -> AllAnswer:
-        """Ask for everything that is still known of one number, whatever became of it."""
+    async def read_all(self, order_id: str, turn: Turn = at_once) -> AllAnswer:
+        """Ask for all that is still known of one number, `turn` before each further request."""
 
     async def cancel(self, order_id: str) -> SetAnswer:
         """Give a number back unused; Cancelled where the provider agreed."""

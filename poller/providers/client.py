@@ -87,25 +87,31 @@ class HandlerApiClient:
         params = {"action": "getStatus", "id": order_id}
         return await self._ask("check", params, handler_api.status)
 
-    async def read_all(self, order_id: str) -> AllAnswer:
+    async def read_all(self, order_id: str, turn: Turn = at_once) -> AllAnswer:
         """The status shows the newest SMS, the list shows all: where it is told, both count."""
         params = {"action": "getStatusV2", "id": order_id}
         status = await self._ask("read_all", params, handler_api.all_sms)
         if isinstance(status, AccountRefused) and status.word == NOT_SERVED:
-            status = await self._read_all_in_parts(order_id)
+            status = await self._read_all_in_parts(order_id, turn)
         if not isinstance(status, AllSms):
             return status
         if self._dialect.has_all_sms:
+            await turn()
             more = handler_api.all_sms_params(order_id)
             every = await self._ask("read_all", more, handler_api.all_sms)
             status = every if isinstance(every, AllSms) and every.sms else status
-        return reading.merged(status, await self.check_many(), order_id)
+        if not self._dialect.has_list:
+            return status
+        await turn()
+        return reading.merged(status, await self.check_many(turn), order_id)
 
-    async def _read_all_in_parts(self, order_id: str) -> AllAnswer:
+    async def _read_all_in_parts(self, order_id: str, turn: Turn) -> AllAnswer:
         """By the older actions: the code, then the text to it."""
+        await turn()
         status = reading.from_status(await self.check(order_id))
         if not isinstance(status, AllSms) or not status.sms:
             return status
+        await turn()
         params = {"action": "getFullSms", "id": order_id}
         full = await self._ask("read_all", params, handler_api.full_sms)
         if not isinstance(full, Sms):

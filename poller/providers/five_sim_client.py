@@ -74,7 +74,7 @@ class FiveSimClient:
     async def check(self, order_id: str) -> StatusAnswer:
         return await self._ask("check", five_sim.order_path("check", order_id), five_sim.status)
 
-    async def read_all(self, order_id: str) -> AllAnswer:
+    async def read_all(self, order_id: str, turn: Turn = at_once) -> AllAnswer:
         """An order tells all its SMS at once."""
         return reading.from_status(await self.check(order_id))
 

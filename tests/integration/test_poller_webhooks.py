@@ -173,6 +173,23 @@ async def test_a_webhook_after_the_money_went_back_shows_no_code(hooked: Hooked)
     assert await hooked.world.wallet(user) == ("10.00", "0.00")
 
 
+async def test_forged_webhooks_without_end_keep_no_cancel_waiting(hooked: Hooked) -> None:
+    user, id, number = await hooked.number()
+    hooked.world.provider.forget_scripts()
+    asked = hooked.world.provider.calls["getStatusV2"]
+    for forged in range(30):
+        await hooked.post(number, f"{forged:06}", None)
+    await hooked.world.ask(user, id, "cancel")
+    await hooked.world.becomes(id, "cancelled")
+    assert await hooked.world.wallet(user) == ("10.00", "0.00")
+    stored = await hooked.world.one(
+        """select count(*) filter (where done_at is null) as waiting,
+                  count(*) filter (where outcome = 'too_many') as too_many from sonnette.inbox"""
+    )
+    assert stored == {"waiting": 20, "too_many": 10}
+    assert hooked.world.provider.calls["getStatusV2"] - asked < 30
+
+
 async def test_an_order_that_no_purchase_brings_is_closed_as_unknown(hooked: Hooked) -> None:
     await hooked.world.execute(
         """insert into sonnette.inbox (account, order_id, body, dedupe_key, received_at)

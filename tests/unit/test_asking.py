@@ -91,7 +91,8 @@ class Slow:
         await self._wait()
         return self.status
 
-    async def read_all(self, order_id: str) -> AllAnswer:
+    async def read_all(self, order_id: str, turn: Turn = at_once) -> AllAnswer:
+        await turn()
         return AllSms()
 
     async def cancel(self, order_id: str) -> SetAnswer:
