@@ -61,10 +61,21 @@ def crowded(queue_usage: float) -> str | None:
 
 
 class Lookout:
-    """Sends the canaries of `listener` and looks around for `member`."""
+    """Sends the canaries of `listener` and looks around for `member`.
 
-    def __init__(self, dsn: str, listener: Listener, member: Member) -> None:
+    `on_round` is called at each round, well or not, and so every few seconds as long as the event
+    loop turns; a round takes 23 s at the very worst.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        listener: Listener,
+        member: Member,
+        on_round: Callable[[], None] = lambda: None,
+    ) -> None:
         self._dsn = dsn
+        self._on_round = on_round
         self._listener = listener
         self._member = member
         self._name = f"sonnette {member.kind} lookout"
@@ -88,6 +99,7 @@ class Lookout:
                 await self._look_out(report)
             except SonnetteError as error:
                 self._failed(str(error))
+            self._on_round()
             await asyncio.sleep(self._backoff.next_s())
 
     async def _look_out(self, report: Callable[[], Report]) -> None:
@@ -97,6 +109,7 @@ class Lookout:
             with limited(connection, ANSWER_LIMIT_S, "a look"), translated():
                 await connection.execute(queries["lookout_session"])
             while True:
+                self._on_round()
                 await self._round(connection, report)
                 await self._until_next()
         except asyncio.CancelledError:

@@ -8,11 +8,11 @@ from gateway.health import Health
 from gateway.metrics import Metrics
 from gateway.relay import Relay
 from gateway.server import GatewayServer
-from process import entry
+from process import entry, systemd
 from process.guard import REVOKED, Guard
 from process.ports import listening_socket
 from process.settings import Settings, SettingsError
-from process.shutdown import stop_on_signals
+from process.shutdown import begin, stop_on_signals
 from process.watch import Watch
 
 
@@ -35,6 +35,7 @@ async def serve(settings: Settings) -> None:
     async with asyncio.TaskGroup() as tasks:
         beside = [relay.run(), watch.run(health.report), guard.run(), _drain(watch, stop)]
         background = [tasks.create_task(work) for work in beside]
+        systemd.ready()
         await server.run(listening, stop, relay.finish)
         for task in background:
             task.cancel()
@@ -43,7 +44,7 @@ async def serve(settings: Settings) -> None:
 async def _drain(watch: Watch, stop: asyncio.Event) -> None:
     """An operator's ops.drain() is a SIGTERM by way of the database."""
     await watch.until_drained()
-    stop.set()
+    begin(stop)
 
 
 def _watch(dsn: str, relay: Relay, guard: Guard, metrics: Metrics) -> Watch:

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from db.errors import SonnetteError
+from process import systemd
 from process.ports import PortInUse, listening_socket
 from process.settings import Address
 
@@ -120,6 +121,7 @@ class _Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        systemd.ready()
         if self._on_listening is not None:
             self._on_listening()
 

@@ -7,6 +7,7 @@ import errno
 import os
 import socket
 
+from process import systemd
 from process.settings import Address, SettingsError
 
 BACKLOG = 4096  # a server that restarts meets all of its clients at once
@@ -21,9 +22,12 @@ def listening_socket(
 ) -> socket.socket:
     """A non-blocking socket that listens on `address`, which came from the variable `setting`.
 
+    Where systemd has passed us one, it is that, and `address` counts for nothing.
     With `reuse_port` others who ask for that too may listen beside it, and each gets a share.
     Raises PortInUse, or SettingsError where the host is not of this machine or not allowed.
     """
+    if (passed := _passed()) is not None:
+        return passed
     try:
         family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
         listener = socket.create_server(
@@ -33,6 +37,18 @@ def listening_socket(
         raise _refusal(error, address, setting) from None
     listener.setblocking(False)
     return listener
+
+
+def _passed() -> socket.socket | None:
+    try:
+        passed = systemd.passed_socket()
+    except systemd.TooManySockets:
+        raise SettingsError(
+            "systemd passes several sockets: give the socket unit one ListenStream"
+        ) from None
+    if passed is not None:
+        passed.setblocking(False)
+    return passed
 
 
 def _refusal(error: OSError, address: Address, setting: str) -> SettingsError:

@@ -204,8 +204,15 @@ def _variable(name: str) -> str:
 def _default_home(environ: Mapping[str, str]) -> Path:
     data = environ.get("XDG_DATA_HOME", "")
     # The XDG base directory specification: a relative path there is invalid and ignored.
-    base = Path(data) if data.startswith("/") else Path.home() / ".local" / "share"
+    base = Path(data) if data.startswith("/") else _share()
     return base / "sonnette"
+
+
+def _share() -> Path:
+    try:
+        return Path.home() / ".local" / "share"
+    except RuntimeError:  # an account without a home, such as that of systemd's DynamicUser
+        return Path("/var/lib")
 
 
 def _shown(name: str, settings: Settings) -> str:

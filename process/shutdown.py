@@ -3,6 +3,8 @@
 import asyncio
 import signal
 
+from process import systemd
+
 
 def stop_on_signals() -> asyncio.Event:
     """An event of the running loop, set at the first SIGTERM or SIGINT.
@@ -13,5 +15,11 @@ def stop_on_signals() -> asyncio.Event:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, begin, stop)
     return stop
+
+
+def begin(stop: asyncio.Event) -> None:
+    """Set `stop`, and let systemd know."""
+    systemd.stopping()
+    stop.set()

@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 from db.hearing import State
 from db.listener import Listener
 from db.lookout import Lookout, Member, Report
+from process import systemd
 
 __all__ = ["Report", "Watch"]
 
@@ -57,15 +58,21 @@ class Watch:
             on_echo=echo.observe,
             process=member.id,
         )
-        self.lookout = Lookout(dsn, self.listener, member)
+        self._report: Callable[[], Report] = Report
+        self.lookout = Lookout(dsn, self.listener, member, self._beat)
         registry.register(_Counts(self.listener, self.lookout))
         self._gauges(registry)
 
     async def run(self, report: Callable[[], Report]) -> None:
         """Listen and look out until cancelled; `report` is what sonnette.processes shows."""
+        self._report = report
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.listener.run())
             tasks.create_task(self.lookout.run(report))
+
+    def _beat(self) -> None:
+        # The watchdog is fed by the loop that asks the process how it fares, and by no timer.
+        systemd.alive(list(self._report().problems))
 
     async def until_drained(self) -> None:
         """Return once an operator wants this process to end."""
