@@ -23,7 +23,7 @@ check: venv ## lint, format, types, imports, SQL, links; writes nothing into the
 soak: venv ## send garbage to gateway and service for 10 minutes (SEED=n: that of another run)
 	@FUZZ_S=$${FUZZ_S:-600} SEED='$(SEED)' $(VENV)/bin/python -m pytest -q tests/fuzz
 
-bench: venv ## measure commit to client, throughput and memory (about 6 minutes; ARGS=--quick: 1)
+bench: venv ## measure delays, throughput, memory, crashes (about 12 minutes; ARGS=--quick: 3)
 	@$(VENV)/bin/python -m bench $(ARGS)
 
 page: ## build service/static from web/ (needs Node 20; using Sonnette needs none)

@@ -192,8 +192,12 @@ async def test_service_role_follows_the_users_that_it_names(
         await backend.join(service_role, cargo())
         assert "service_role must name one user" in await backend.refusal()
         of_both = [cargo(filter=f"owner=eq.{user}") for user in (ALICE, BOB)]
-        system = await backend.subscribe(service_role, *of_both)
-        assert (system["feed_seq"], system["epoch"]) == (None, None)
+        said = [await backend.subscribe(service_role, *of_both)]
+        said.append((await backend.frame())["payload"])
+        assert {system["user_id"]: system["feed_seq"] for system in said} == {
+            str(ALICE): 0,
+            str(BOB): 0,
+        }
         await put(cargo_db, 1, BOB)
         await put(cargo_db, 2, ALICE)
         seen = {one.row["id"]: one.ids for one in [await backend.change() for _ in range(2)]}

@@ -73,9 +73,9 @@ async def test_who_reads_nothing_for_ten_seconds_is_cut() -> None:
     async with pair() as one:
         one.freeze()
         await one.socket.look(5)
-        await one.socket.look(14.9)
+        await one.socket.look(13.9)
         assert not one.is_cut()
-        await one.socket.look(15)
+        await one.socket.look(14)
         assert one.is_cut()
         assert one.cuts("not reading") == 1
         one.socket.send(FRAME)
@@ -93,10 +93,10 @@ async def test_who_reads_slowly_is_not_cut() -> None:
         await eventually(lambda: one.unread() < before)
         one.client.transport.pause_reading()
         one.freeze()  # it has read, and its buffer is not empty at any look
-        for now_s in (10, 19.9):
+        for now_s in (10, 18.9):
             await one.socket.look(now_s)
             assert not one.is_cut()
-        await one.socket.look(20)
+        await one.socket.look(19)
         assert one.is_cut()
 
 
