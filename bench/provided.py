@@ -24,6 +24,7 @@ from process.settings import Address
 
 START_TIMEOUT_S = 60
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+MOST_REQUESTED = 200
 BUY = "select (sonnette.buy(%s, 'wa', '6')).id"
 
 
@@ -59,6 +60,11 @@ class Market:
             row = await cursor.fetchone()
         assert row is not None
         return int(row[0])
+
+    async def room(self, most: int = MOST_REQUESTED) -> None:
+        """Wait until few purchases are under way: who waits for two minutes is given up."""
+        while await self.count(["requested"]) > most:
+            await asyncio.sleep(0.2)
 
 
 @contextlib.asynccontextmanager

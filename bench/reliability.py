@@ -28,7 +28,7 @@ from bench.stack import free_address, gateway, new_secret
 from process.tokens import mint
 
 USERS = 50
-PER_S = 40.0
+PER_S = 30.0
 TAIL_S = 240.0  # after the last purchase; one in doubt or given up takes two minutes
 IN_TIME_S = 10.0
 CHAOS = {
@@ -123,6 +123,7 @@ async def _buy(one: Market, count: int, per_s: float) -> None:
     async with await psycopg.AsyncConnection.connect(one.dsn, autocommit=True) as db:
         for number in range(count):
             if number % 50 == 0:
+                await one.room()
                 await one.script("/sim/script", delay_s=chance.uniform(1, 30))
             await db.execute(BUY, (one.users[number % len(one.users)],))
             await asyncio.sleep(max(0.0, began_s + number / per_s - time.monotonic()))

@@ -9,6 +9,8 @@ import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
+import httpx
+
 from db.connect import connect
 from db.errors import translated
 from db.queries import queries
@@ -16,9 +18,11 @@ from poller import accounts
 from poller.accounts import Account
 from poller.health import Health
 from poller.metrics import Metrics
+from poller.providers.base import Provider
 from poller.providers.clients import client_for
 from poller.providers.http import http_client
 from poller.session import Fence
+from poller.strangers import STRANGE_FOR_S
 from poller.worker import AccountWorker
 from process import entry, http
 from process.settings import Settings, SettingsError
@@ -36,17 +40,24 @@ async def serve_until(
     settings: Settings,
     fence: Fence | None = None,
     served: Sequence[Account] | None = None,
+    strange_for_s: float = STRANGE_FOR_S,
 ) -> None:
     """Work until `stop` is set, then end what is under way, within 10 s.
 
-    `served`: the accounts, where they are not those of the settings.
+    `served`: the accounts, where they are not those of the settings. `strange_for_s`: how long a
+    number may be listed and unknown before it counts as an orphan.
     """
     dsn = _database_url(settings)
     served = served or accounts.load(settings)
     metrics = Metrics()
     await _check(dsn)
     async with AsyncExitStack() as clients:
-        workers = [await _worker(account, dsn, metrics, clients, fence) for account in served]
+        workers = []
+        for account in served:
+            client = await clients.enter_async_context(http_client(account.url))
+            provider = _provider(account, client, metrics)
+            worker = AccountWorker(account, provider, dsn, metrics, fence, strange_for_s)
+            workers.append(worker)
         watch = Watch(
             "poller",
             dsn,
@@ -75,18 +86,14 @@ async def _run(
         watching.cancel()
 
 
-async def _worker(
-    account: Account, dsn: str, metrics: Metrics, clients: AsyncExitStack, fence: Fence | None
-) -> AccountWorker:
-    client = await clients.enter_async_context(http_client(account.url))
-    provider = client_for(
+def _provider(account: Account, client: httpx.AsyncClient, metrics: Metrics) -> Provider:
+    return client_for(
         account.speaks,
         client,
         url=account.url,
         api_key=account.api_key,
         observe=metrics.observer(account.name),
     )
-    return AccountWorker(account, provider, dsn, metrics, fence)
 
 
 def _wake(workers: list[AccountWorker]) -> None:

@@ -56,6 +56,7 @@ class Jobs:
         clock: DatabaseClock,
         metrics: Metrics,
         books: Books,
+        strangers: Strangers,
     ) -> None:
         self._tasks = tasks
         self._account = account
@@ -66,7 +67,7 @@ class Jobs:
         self._books = books
         self._running: set[asyncio.Task[None]] = set()
         self._shown: dict[str, int] = {}
-        self._strangers = Strangers()
+        self._strangers = strangers
         self.watchlist = Watchlist()
 
     def start(self, plan: Plan) -> None:

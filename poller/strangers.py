@@ -16,7 +16,8 @@ SAY_AGAIN_S = 60.0
 class Strangers:
     """Told every list; remembers what was found to be ours, so that only what is new is asked."""
 
-    def __init__(self) -> None:
+    def __init__(self, strange_for_s: float = STRANGE_FOR_S) -> None:
+        self._strange_for_s = strange_for_s
         self._ours: set[str] = set()
         self._since_s: dict[str, float] = {}
         self._said_s: dict[str, float] = {}
@@ -40,4 +41,6 @@ class Strangers:
 
     def _is_due(self, order_id: str, now_s: float) -> bool:
         said_s = self._said_s.get(order_id, float("-inf"))
-        return now_s - self._since_s[order_id] >= STRANGE_FOR_S and now_s - said_s >= SAY_AGAIN_S
+        return (
+            now_s - self._since_s[order_id] >= self._strange_for_s and now_s - said_s >= SAY_AGAIN_S
+        )

@@ -28,6 +28,7 @@ from poller.rate import Rate
 from poller.saving import Saved
 from poller.session import AccountHeld, Fence, Session, hold
 from poller.store import DatabaseClock, Store
+from poller.strangers import STRANGE_FOR_S, Strangers
 from poller.watchlist import LOOK_ANYWAY_S
 from poller.work import HintClosed, NumberBought, Outcome, SmsArrived
 
@@ -52,6 +53,7 @@ class AccountWorker:
         dsn: str,
         metrics: Metrics,
         fence: Fence | None = None,
+        strange_for_s: float = STRANGE_FOR_S,
     ) -> None:
         self._account = account
         self._provider = provider
@@ -59,6 +61,7 @@ class AccountWorker:
         self._metrics = metrics
         self._clock = DatabaseClock()
         self._fence = fence
+        self._strangers = Strangers(strange_for_s)
         self._books = Books()
         self._breaker = Breaker(Backoff(1, 30))
         self._told: State | None = None
@@ -94,6 +97,7 @@ class AccountWorker:
                 self._clock,
                 self._metrics,
                 self._books,
+                self._strangers,
             )
             sessions = tasks.create_task(self._sessions(jobs))
             await stop.wait()

@@ -21,6 +21,7 @@ from poller import accounts
 from poller.__main__ import serve_until
 from poller.simulated import Number, SimulatedProvider
 from poller.simulator import Simulator, utc_now
+from poller.strangers import STRANGE_FOR_S
 from process.settings import Address, Settings
 from tests.facts import eventually
 from tests.fixtures.postgres import Database
@@ -176,16 +177,19 @@ def settings_for(
 
 
 @asynccontextmanager
-async def running(settings: Settings, **account: object) -> AsyncIterator[None]:
+async def running(
+    settings: Settings, strange_for_s: float = STRANGE_FOR_S, **account: object
+) -> AsyncIterator[None]:
     """The poller, ready at the first line of the block and gone after its last.
 
     `account`: what is different about the simulator's account, such as its dialect.
+    `strange_for_s`: after how long a number that nobody here bought counts as an orphan.
     """
     stop = asyncio.Event()
     simulator = replace(accounts.simulator(settings), **account)  # type: ignore[arg-type]
     served = [simulator] if settings.providers is None else None
     async with asyncio.TaskGroup() as tasks, httpx.AsyncClient(trust_env=False) as web:
-        tasks.create_task(serve_until(stop, settings, served=served))
+        tasks.create_task(serve_until(stop, settings, served=served, strange_for_s=strange_for_s))
         try:
             await ready(web, settings.poller_listen)
             yield
