@@ -418,13 +418,23 @@ select paused_at is not null from sonnette.accounts where name = %(account)s
 
 -- name: work_due
 -- What is due of an account, asked about, or told of by a webhook: an open request does not wait for next_check_at,
--- unless the last look led nowhere. A recovery waits for nothing: it is answered in any case.
+-- unless the last look led nowhere. A recovery waits for nothing: it is answered in any case. Purchases
+-- have a limit of their own, so that a thousand of them do not stand before a code.
 (select w.activation_id
  from sonnette.work w
  where w.account = %(account)s and w.next_check_at <= clock_timestamp()
    and w.activation_id <> all (%(busy)s::uuid[])
+   and not exists (select from public.activations a where a.id = w.activation_id and a.status = 'requested')
  order by w.next_check_at
  limit %(most)s)
+union
+(select w.activation_id
+ from sonnette.work w
+ where w.account = %(account)s and w.next_check_at <= clock_timestamp()
+   and w.activation_id <> all (%(busy)s::uuid[])
+   and exists (select from public.activations a where a.id = w.activation_id and a.status = 'requested')
+ order by w.next_check_at
+ limit %(most_purchases)s)
 union
 (select r.activation_id
  from sonnette.requests r
@@ -482,10 +492,13 @@ cross join lateral (
 where a.id = any (%(ids)s::uuid[])
 
 -- name: work_next
--- Seconds until the next row is due, or the next webhook is to be confirmed.
+-- Seconds until the next row is due, purchases left out where no more are taken, or the next webhook is to
+-- be confirmed.
 select extract(epoch from least(
-    (select min(next_check_at) from sonnette.work
-     where account = %(account)s and activation_id <> all (%(busy)s::uuid[])),
+    (select min(w.next_check_at) from sonnette.work w
+     where w.account = %(account)s and w.activation_id <> all (%(busy)s::uuid[])
+       and (%(purchases)s or not exists (
+           select from public.activations a where a.id = w.activation_id and a.status = 'requested'))),
     (select min(i.next_try_at)
      from sonnette.inbox i join public.activations a on a.provider = i.account and a.order_id = i.order_id
      where i.account = %(account)s and i.done_at is null and a.id <> all (%(busy)s::uuid[]))

@@ -111,7 +111,8 @@ async def _check(dsn: str) -> None:
     connection = await connect(dsn, application_name="sonnette poller")
     try:
         with translated():
-            await connection.execute(queries["work_next"], {"account": "", "busy": []})
+            nobody = {"account": "", "busy": [], "purchases": True}
+            await connection.execute(queries["work_next"], nobody)
     finally:
         await connection.close()
 

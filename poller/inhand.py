@@ -21,6 +21,7 @@ class InHand:
 
     def __init__(self) -> None:
         self._rows: set[UUID] = set()
+        self._purchases: set[UUID] = set()
         self._unsaved: dict[UUID, Outcome] = {}
         self._held_until_s: dict[UUID, float] = {}
         self.results = asyncio.Event()
@@ -31,16 +32,22 @@ class InHand:
     def rows(self) -> Collection[UUID]:
         return self._rows
 
+    @property
+    def purchases(self) -> int:
+        """How many of them wait for their number."""
+        return len(self._purchases)
+
     def take(self, rows: Iterable[Row]) -> list[Row]:
         """Those of the rows that were not in hand; now they are."""
         taken = [row for row in rows if row.id not in self._rows]
         self._rows.update(row.id for row in taken)
+        self._purchases.update(row.id for row in taken if row.status == "requested")
         self._note_whether_empty()
         return taken
 
     def release(self, row: Row) -> None:
         """Let go of a row about which there is nothing to write."""
-        self._rows.discard(row.id)
+        self._let_go(row.id)
         self._note_whether_empty()
 
     def awaits(self, row: Row) -> bool:
@@ -65,8 +72,7 @@ class InHand:
         """Let go of what was saved, and hold back what others hold."""
         for id in saved.saved:
             del self._unsaved[id]
-            self._rows.discard(id)
-            self._held_until_s.pop(id, None)
+            self._let_go(id)
         self._held_until_s.update(dict.fromkeys(saved.held, now_s + HELD_PAUSE_S))
         self._note_whether_empty()
 
@@ -79,9 +85,13 @@ class InHand:
                 )
             else:
                 del self._unsaved[id]
-                self._rows.discard(id)
-                self._held_until_s.pop(id, None)
+                self._let_go(id)
         self._note_whether_empty()
+
+    def _let_go(self, id: UUID) -> None:
+        self._rows.discard(id)
+        self._purchases.discard(id)
+        self._held_until_s.pop(id, None)
 
     def _note_whether_empty(self) -> None:
         if self._rows:

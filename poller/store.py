@@ -42,10 +42,17 @@ class Store:
         """Whether the account is surely ours."""
         return self._session.is_held
 
-    async def due(self, busy: Collection[UUID], most: int) -> list[Row]:
-        """At most `most` rows that are due or have an open request, and are not busy."""
+    async def due(self, busy: Collection[UUID], most: int, most_purchases: int = 1000) -> list[Row]:
+        """At most `most` rows that are due or have an open request, and are not busy.
+
+        Besides, at most `most_purchases` that wait for their number.
+        """
         found = await self._session.rows(
-            "work_due", account=self._session.account, busy=list(busy), most=most
+            "work_due",
+            account=self._session.account,
+            busy=list(busy),
+            most=most,
+            most_purchases=most_purchases,
         )
         return await self._rows([row[0] for row in found])
 
@@ -125,10 +132,10 @@ class Store:
         """Webhooks for orders that no purchase has brought."""
         await self._session.rows("hints_unknown", account=self._session.account)
 
-    async def next_due_s(self, busy: Collection[UUID]) -> float | None:
+    async def next_due_s(self, busy: Collection[UUID], *, purchases: bool = True) -> float | None:
         """Seconds until the next row that is not busy is due; None where there is none."""
         found = await self._session.rows(
-            "work_next", account=self._session.account, busy=list(busy)
+            "work_next", account=self._session.account, busy=list(busy), purchases=purchases
         )
         return None if found[0][0] is None else float(found[0][0])
 

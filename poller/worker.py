@@ -35,6 +35,7 @@ from poller.work import HintClosed, NumberBought, Outcome, SmsArrived
 log = logging.getLogger(__name__)
 
 MAX_IN_HAND = 1000  # the rest stays due
+PURCHASES_IN_HAND = 50  # and so these
 BATCH = 100
 PICK_PAUSE_S = 0.01  # rings that come together are one
 HELD_PAUSE_S = 0.5
@@ -183,7 +184,7 @@ class AccountWorker:
         if now_s >= self._hints_looked_at_s + LOOK_ANYWAY_S:
             self._hints_looked_at_s = now_s
             await store.close_unknown_hints()
-        due = await store.due(self._in_hand.rows, room)
+        due = await store.due(self._in_hand.rows, room, self._room_for_purchases)
         fresh = [row for row in due if row.id not in self._in_hand.rows]
         now = self._clock.now()
         plan = jobs.watchlist.plan(fresh, now, now_s)
@@ -191,8 +192,13 @@ class AccountWorker:
         jobs.start(plan)
         self._metrics.busy.labels(self._account.name).set(len(self._in_hand.rows))
         held = [row.id for row in plan.held]
-        next_s = await store.next_due_s([*self._in_hand.rows, *held])
+        busy = [*self._in_hand.rows, *held]
+        next_s = await store.next_due_s(busy, purchases=self._room_for_purchases > 0)
         return jobs.watchlist.wait_s(plan, next_s, now, time.monotonic())
+
+    @property
+    def _room_for_purchases(self) -> int:
+        return max(0, PURCHASES_IN_HAND - self._in_hand.purchases)
 
     async def _save(self, session: Session, jobs: Jobs) -> None:
         while True:

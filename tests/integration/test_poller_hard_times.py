@@ -128,3 +128,23 @@ async def test_writes_succeed_while_no_ring_rings_and_the_work_is_found(world: P
     assert await world.answered(request) == "completed"
     row = await world.one("select last_value from sonnette.rings_skipped")
     assert row["last_value"] >= 4
+
+
+async def test_a_thousand_purchases_that_hang_do_not_stand_before_a_code(world: Polling) -> None:
+    user = await world.user()
+    id = await world.bought(user)
+    await world.script(timeout_s=25)
+    sold = world.provider.calls["getNumberV2"]
+    await world.execute(
+        """insert into public.activations
+               (user_id, provider, service_code, country_code, status, price)
+           select %s, 'simulator', 'wa', '6', 'requested', 0 from generate_series(1, 1100)""",
+        user,
+    )
+    await eventually(lambda: world.provider.calls["getNumberV2"] > sold)
+    await sms(world, id, "358042")
+    await world.becomes(id, "received", timeout_s=20)
+    await world.execute(
+        "update public.activations set status = 'failed' where status = 'requested'"
+    )
+    world.provider.forget_scripts()
