@@ -40,13 +40,14 @@ class Settings:
 
     `home` is where `run` keeps data and secrets. With `gateway_reuse_port` a second gateway may
     listen on the same address, to take over from the first. `jwks_url` is where an issuer of tokens
-    publishes its keys. `retention_hours` is how long changes are kept, `retention_rows` how many at
-    most. `providers` is a TOML file of provider accounts. `max_buffer_bytes` is what one socket may
-    leave unread, `max_buffered_bytes` all of them; `max_channels` is per socket, `max_bindings` per
-    channel; `socket_frames_per_s` and `socket_joins_per_s` are what a gateway takes of a socket.
-    `trusted_proxies` are addresses and networks whose X-Forwarded-For is believed.
-    `user_requests_per_s` and `address_requests_per_s` are what the service takes of one user and of
-    one address. `demo` is set by `sonnette run` alone: the service then renews tokens.
+    publishes its keys; `gateway_url` where browsers reach the gateway. `retention_hours` is how
+    long changes are kept, `retention_rows` how many at most. `providers` is a TOML file of provider
+    accounts. `max_buffer_bytes` is what one socket may leave unread, `max_buffered_bytes` all of
+    them; `max_channels` is per socket, `max_bindings` per channel; `socket_frames_per_s` and
+    `socket_joins_per_s` are what a gateway takes of a socket. `trusted_proxies` are addresses and
+    networks whose X-Forwarded-For is believed. `user_requests_per_s` and `address_requests_per_s`
+    are what the service takes of one user and of one address. `demo` is set by `sonnette run`
+    alone: the service then renews tokens.
     """
 
     home: Path
@@ -58,6 +59,7 @@ class Settings:
     poller_listen: Address = POLLER_LISTEN
     jwt_secret: str | None = field(default=None, repr=False)
     jwks_url: str | None = field(default=None, repr=False)
+    gateway_url: str | None = None
     providers: Path | None = None
     pg_bindir: Path | None = None
     currency: str = "USD"
@@ -98,6 +100,7 @@ def load(environ: Mapping[str, str]) -> Settings:
         poller_listen=read("poller_listen", values.address, POLLER_LISTEN),
         jwt_secret=read("jwt_secret", values.jwt_secret, None),
         jwks_url=read("jwks_url", values.jwks_url, None),
+        gateway_url=read("gateway_url", values.gateway_url, None),
         providers=read("providers", values.folder, None),
         pg_bindir=read("pg_bindir", values.folder, None),
         currency=read("currency", values.currency, Settings.currency),

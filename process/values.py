@@ -126,6 +126,13 @@ def jwks_url(text: str) -> str:
     return text
 
 
+def gateway_url(text: str) -> str:
+    """Where browsers reach the gateway: `wss://sms.example.org`, or with ws:// and a port."""
+    if not re.fullmatch(rf"wss?://(?:{HOST_NAME}|\[[0-9a-f:]+\])(?::[0-9]{{1,5}})?", text):
+        raise ValueError("must be ws:// or wss:// and a host, such as wss://sms.example.org")
+    return text
+
+
 def is_loopback(host: str) -> bool:
     """Whether a URL's host is this machine itself."""
     try:

@@ -70,7 +70,7 @@ def application(
         *ChangesFeed(parts, reader).routes(),
         *Events(parts, reader).routes(),
         *(Renewal(parts, secret).routes() if parts.settings.demo and secret else []),
-        *Page(parts.resources, parts.settings.gateway_listen).routes(),
+        *Page(parts.resources, parts.settings).routes(),
         *Description(parts.resources).routes(),
         *health,
     ]

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from process.settings import Address
+from process.settings import Address, Settings
 from service.answers import Resources, answer
 
 FILES = {
@@ -55,9 +55,9 @@ def read_file(name: str, media_type: str) -> File:
 class Page:
     """Serves the files of static/, read once."""
 
-    def __init__(self, resources: Resources, gateway: Address) -> None:
+    def __init__(self, resources: Resources, settings: Settings) -> None:
         self._resources = resources
-        self._gateway = gateway
+        self._settings = settings
         self._files = {path: read_file(*named) for path, named in FILES.items()}
 
     def routes(self) -> list[Route]:
@@ -86,7 +86,9 @@ class Page:
         return answer(Config(self._gateway_url(request)))
 
     def _gateway_url(self, request: Request) -> str:
-        return gateway_url(self._gateway, request.headers.get("host", ""))
+        if self._settings.gateway_url is not None:
+            return self._settings.gateway_url
+        return gateway_url(self._settings.gateway_listen, request.headers.get("host", ""))
 
 
 def gateway_url(gateway: Address, host_header: str) -> str:

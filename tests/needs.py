@@ -74,4 +74,10 @@ needs_newer_node = pytest.mark.skipif(
 needs_chromium = pytest.mark.skipif(
     find_chromium() is None, reason="needs Chromium (Debian: chromium, fonts-dejavu-core)"
 )
+needs_nginx = pytest.mark.skipif(
+    shutil.which("nginx") is None, reason="needs nginx (Debian: nginx-light)"
+)
+needs_caddy = pytest.mark.skipif(
+    shutil.which("caddy") is None, reason="needs Caddy (Debian: caddy)"
+)
 needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl (Debian: curl)")

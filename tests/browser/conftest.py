@@ -7,13 +7,14 @@ import pytest_asyncio
 from playwright.async_api import Browser
 
 from process.settings import Address
+from tests.acceptance.conftest import running
 from tests.fixtures.postgres import Database
 from tests.fixtures.service import running_service
 from tests.gateway_process import SECRET, GatewayProcess
 from tests.interop.browser_client import chromium
 from tests.interop.conftest import alice, bob, gateway, market_
 
-__all__ = ["alice", "bob", "gateway", "market_"]
+__all__ = ["alice", "bob", "gateway", "market_", "running"]
 
 
 @pytest_asyncio.fixture

@@ -19,6 +19,19 @@ from tests.facts import eventually
 
 DESKTOP = (1100, 900)
 LIVE_LIMIT_MS = 20_000
+# A toast goes after 8 s: each is kept as it comes, [title, line].
+KEEP_TOASTS = """
+    window.toasts = [];
+    new MutationObserver((records) => {
+        const added = records.flatMap((record) => [...record.addedNodes]);
+        const within = (node) => [node, ...(node.querySelectorAll?.("*") ?? [])];
+        for (const node of added.flatMap(within)) {
+            if (!node.matches?.("[data-sonner-toast]")) continue;
+            const text = (name) => node.querySelector(`[data-${name}]`)?.textContent ?? "";
+            window.toasts.push([text("title"), text("description")]);
+        }
+    }).observe(document, { childList: true, subtree: true });
+"""
 
 
 @dataclass
@@ -72,11 +85,15 @@ class Tab:
         """What is said of the numbers."""
         return self.page.locator(".number .status")
 
-    def toast(self, title: str) -> Locator:
-        """The toasts with that title."""
-        exact = re.compile(f"^{re.escape(title)}$")
-        toasts = self.page.locator("[data-sonner-toast]")
-        return toasts.filter(has=self.page.locator("[data-title]", has_text=exact))
+    async def toasts(self, title: str, part: str = "") -> list[str]:
+        """The lines of all toasts so far with that title whose line holds `part`."""
+        told: list[list[str]] = await self.page.evaluate("window.toasts")
+        return [line for said, line in told if said == title and part in line]
+
+    async def toast(self, title: str, part: str = "") -> str:
+        """The line of the only such toast, once there is one."""
+        [line] = await eventually(lambda: self.toasts(title, part))
+        return line
 
     def button(self, name: str) -> Locator:
         """The first button whose name begins so."""
@@ -86,6 +103,7 @@ class Tab:
 async def new_tab(context: BrowserContext, url: str) -> Tab:
     """One more tab of a browser's profile."""
     tab = Tab(await context.new_page())
+    await tab.page.add_init_script(KEEP_TOASTS)
     tab.listen()
     await tab.page.goto(url)
     return tab
@@ -105,6 +123,7 @@ async def open_tab(
         viewport={"width": size[0], "height": size[1]},
         locale=locale,
         color_scheme="dark" if dark else "light",
+        reduced_motion="reduce",
         permissions=["notifications", "clipboard-read", "clipboard-write"],
     )
     yield await new_tab(context, link(site, bearer))

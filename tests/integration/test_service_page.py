@@ -4,7 +4,8 @@ import pytest
 
 from process.settings import Address
 from service.page import FILES, gateway_url, policy
-from tests.fixtures.service import RunningService
+from tests.fixtures.postgres import Database
+from tests.fixtures.service import RunningService, running_service
 
 
 @pytest.mark.parametrize("path", FILES)
@@ -48,6 +49,14 @@ async def test_the_page_holds_nothing_inline_and_nothing_from_elsewhere(
     for inline in ("<style", " style=", " onclick=", "http://", "https://", "//"):
         assert inline not in page
     assert page.count("<script") == page.count('<script type="module" src="/app.js"></script>') == 1
+
+
+async def test_a_gateway_behind_a_proxy_is_where_the_setting_says(database: Database) -> None:
+    outside = "wss://sms.example.org"
+    async with running_service(database, gateway_url=outside) as behind, behind.client() as client:
+        assert (await client.get("/config.json")).json() == {"gateway_url": outside}
+        rules = (await client.get("/")).headers["content-security-policy"].split("; ")
+    assert f"connect-src 'self' {outside}" in rules
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,7 @@ def test_each_setting_is_read_from_its_own_variable() -> None:
             "SONNETTE_POLLER_LISTEN": "127.0.0.2:83",
             "SONNETTE_JWT_SECRET": SECRET,
             "SONNETTE_JWKS_URL": "https://auth.example/.well-known/jwks.json",
+            "SONNETTE_GATEWAY_URL": "wss://sms.example.org",
             "SONNETTE_PROVIDERS": "/etc/sonnette/providers.toml",
             "SONNETTE_PG_BINDIR": "/usr/lib/postgresql/15/bin",
             "SONNETTE_CURRENCY": "EUR",
@@ -79,6 +80,7 @@ def test_each_setting_is_read_from_its_own_variable() -> None:
     assert settings.poller_listen == Address("127.0.0.2", 83)
     assert settings.jwt_secret == SECRET
     assert settings.jwks_url == "https://auth.example/.well-known/jwks.json"
+    assert settings.gateway_url == "wss://sms.example.org"
     assert settings.providers == Path("/etc/sonnette/providers.toml")
     assert settings.pg_bindir == Path("/usr/lib/postgresql/15/bin")
     assert settings.currency == "EUR"
@@ -194,6 +196,14 @@ def test_a_url_of_keys_that_cannot_be_is_refused_and_not_repeated(url: str, sent
     said = refusal(SONNETTE_JWKS_URL=url)
     assert said.startswith(f"SONNETTE_JWKS_URL {sentence}")
     assert "hunter2" not in said
+
+
+@pytest.mark.parametrize(
+    "url", ["https://sms.example", "wss://", "wss://a/b", "ws://a; script-src *"]
+)
+def test_where_browsers_reach_the_gateway_is_a_socket_and_a_host(url: str) -> None:
+    said = refusal(SONNETTE_GATEWAY_URL=url)
+    assert said.startswith("SONNETTE_GATEWAY_URL must be ws:// or wss:// and a host")
 
 
 def test_a_malformed_database_url_is_refused_and_its_password_not_repeated() -> None:

@@ -39,7 +39,7 @@ export function App({ gatewayUrl }: { gatewayUrl: string }) {
             </main>
           </>
         )}
-        <Toaster position="top-right" richColors closeButton duration={8_000} theme="system" />
+        <Toaster position="bottom-right" closeButton duration={8_000} theme="system" />
       </QueryClientProvider>
     </TextContext>
   );

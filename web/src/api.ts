@@ -49,6 +49,9 @@ export interface ChangePage {
 
 export type Action = "check" | "cancel" | "finish" | "another" | "recover";
 
+/** The header has whole seconds: less than two tell nothing. */
+const skew = (told_ms: number, now_ms: number): number => (Math.abs(told_ms - now_ms) < 2_000 ? 0 : told_ms - now_ms);
+
 const MAX_OFFER_PAGES = 5;
 const LIMIT_MS = 40_000;
 
@@ -110,7 +113,7 @@ export class Api {
       signal: AbortSignal.timeout(LIMIT_MS),
     });
     const told = Date.parse(answer.headers.get("Date") ?? "");
-    if (told) this.skew_ms = told - Date.now();
+    if (told) this.skew_ms = skew(told, Date.now());
     if (!answer.ok) throw await this.problem(answer);
     const seq = answer.headers.get("Sonnette-Feed-Seq");
     return { body: (await answer.json()) as T, feed_seq: seq ? Number(seq) : NaN };

@@ -9,7 +9,7 @@ import type { Offer } from "../rows";
 import { Button } from "./Button";
 
 const SHOWN = 6;
-const FRESH_MS = 60_000;
+const FRESH_MS = 300_000; // a price that has changed since is refused by the service, not charged
 
 export function Buy({ api, buy }: { api: Api; buy(offer: Offer): Promise<void> }) {
   const text = useText();
@@ -27,7 +27,7 @@ export function Buy({ api, buy }: { api: Api; buy(offer: Offer): Promise<void> }
     return asked.every((word) => all.includes(word));
   });
   return (
-    <section aria-labelledby="buy-title">
+    <section id="buy" aria-labelledby="buy-title">
       <h2 id="buy-title">{words.buyTitle}</h2>
       <input
         type="search"

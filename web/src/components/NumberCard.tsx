@@ -22,6 +22,7 @@ export function NumberCard({ row, currency, api, act }: Given) {
   const text = useText();
   const { words } = text;
   const phone = phoneOf(row);
+  const now_ms = useNow(api, waitsForSms(row));
   return (
     <li className="number" data-status={row.status} data-id={row.id}>
       <div className="what">
@@ -41,19 +42,19 @@ export function NumberCard({ row, currency, api, act }: Given) {
       {row.sms_count > 1 && <EverySms row={row} api={api} />}
       <div className="state">
         <span className="status">{text.status(row)}</span>
-        {waitsForSms(row) && row.expires_at && <TimeLeft until={row.expires_at} api={api} />}
+        {waitsForSms(row) && row.expires_at && <TimeLeft left_ms={Date.parse(row.expires_at) - now_ms} />}
         {!isLive(row) && <time className="when" dateTime={row.created_at}>{text.day(row.created_at)}</time>}
       </div>
-      <Actions {...{ row, api, act }} />
+      <Actions {...{ row, now_ms, act }} />
     </li>
   );
 }
 
-function Actions({ row, api, act }: Omit<Given, "currency">) {
+function Actions({ row, now_ms, act }: Pick<Given, "row" | "act"> & { now_ms: number }) {
   const text = useText();
   const { words } = text;
   const possible = actionsFor(row);
-  const early = possible.includes("cancel") && row.cancel_after !== null && Date.parse(row.cancel_after) > api.now_ms();
+  const early = possible.includes("cancel") && row.cancel_after !== null && Date.parse(row.cancel_after) > now_ms;
   if (possible.length === 0) return null;
   return (
     <div className="actions">
@@ -94,13 +95,19 @@ function EverySms({ row, api }: { row: Activation; api: Api }) {
   );
 }
 
-function TimeLeft({ until, api }: { until: string; api: Api }) {
+function TimeLeft({ left_ms }: { left_ms: number }) {
   const { words } = useText();
+  return <span className="left" role="timer">{left_ms > 0 ? `${minutes(left_ms)} ${words.left}` : words.over}</span>;
+}
+
+/** The server's time, each second while `ticking`. */
+function useNow(api: Api, ticking: boolean): number {
   const [now_ms, setNow] = useState(() => api.now_ms());
   useEffect(() => {
+    if (!ticking) return undefined;
+    setNow(api.now_ms());
     const tick = setInterval(() => setNow(api.now_ms()), 1_000);
     return () => clearInterval(tick);
-  }, [api]);
-  const left_ms = Date.parse(until) - now_ms;
-  return <span className="left" role="timer">{left_ms > 0 ? `${minutes(left_ms)} ${words.left}` : words.over}</span>;
+  }, [api, ticking]);
+  return now_ms;
 }

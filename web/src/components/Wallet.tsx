@@ -9,7 +9,7 @@ export function WalletView({ wallet, currency }: { wallet: Wallet | undefined; c
   const balance = wallet?.balance ?? 0;
   const frozen = wallet?.frozen ?? 0;
   return (
-    <section aria-labelledby="wallet-title">
+    <section id="wallet" aria-labelledby="wallet-title">
       <h2 id="wallet-title">{words.wallet}</h2>
       <dl className="wallet">
         <div className="main"><dt>{words.available}</dt><dd id="available">{shown(amount(balance) - amount(frozen))}</dd></div>

@@ -94,7 +94,7 @@ export function DashboardPage({ userId, api, gatewayUrl, getToken, signOut }: Da
   ));
   return (
     <>
-      <Header connection={connection}>{signOut && <button type="button" className="quiet" onClick={signOut}>{words.signOut}</button>}</Header>
+      <Header connection={connection} />
       <main id="signed-in">
         {refusal && (
           <div id="notice" role="alert">
@@ -102,28 +102,32 @@ export function DashboardPage({ userId, api, gatewayUrl, getToken, signOut }: Da
             <button type="button" className="quiet" aria-label={words.close} onClick={() => setRefusal("")}>×</button>
           </div>
         )}
-        <WalletView wallet={held?.wallet} currency={held?.currency ?? ""} />
-        <Buy {...{ api, buy }} />
-        <section aria-labelledby="numbers-title">
-          <h2 id="numbers-title">{words.numbers}</h2>
-          <p id="announcement" className="unseen" aria-live="assertive">{announcement}</p>
-          <ul className="numbers" id="numbers">{cards(live)}</ul>
-          {!book ? <p className="hint">{words.loading}</p> : live.length === 0 && <p className="hint">{words.none}</p>}
-        </section>
-        {past.length > 0 && (
-          <section aria-labelledby="history-title">
-            <h2 id="history-title">{words.history}</h2>
-            <ul className="numbers" id="history">{cards(past)}</ul>
-            {book?.next && <Button className="quiet" press={older}>{words.older}</Button>}
+        <div className="main-column">
+          <section id="numbers-section" aria-labelledby="numbers-title">
+            <h2 id="numbers-title">{words.numbers}</h2>
+            <p id="announcement" className="unseen" aria-live="assertive">{announcement}</p>
+            <ul className="numbers" id="numbers">{cards(live)}</ul>
+            {!book ? <p className="hint">{words.loading}</p> : live.length === 0 && <p className="hint">{words.none}</p>}
           </section>
-        )}
-        <Options />
+          {past.length > 0 && (
+            <section id="history-section" aria-labelledby="history-title">
+              <h2 id="history-title">{words.history}</h2>
+              <ul className="numbers" id="history">{cards(past)}</ul>
+              {book?.next && <Button className="quiet" press={older}>{words.older}</Button>}
+            </section>
+          )}
+        </div>
+        <div className="side">
+          <WalletView wallet={held?.wallet} currency={held?.currency ?? ""} />
+          <Buy {...{ api, buy }} />
+        </div>
+        <Options signOut={signOut} />
       </main>
     </>
   );
 }
 
-function Options() {
+function Options({ signOut }: { signOut: (() => void) | undefined }) {
   const { words } = useText();
   const [sound, setSoundShown] = useState(soundIsOn);
   const [asks, setAsks] = useState(canAskToNotify);
@@ -140,6 +144,7 @@ function Options() {
           {words.notifications}
         </Button>
       )}
+      {signOut && <button type="button" className="quiet" onClick={signOut}>{words.signOut}</button>}
     </footer>
   );
 }

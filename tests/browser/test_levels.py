@@ -1,0 +1,161 @@
+"""Push, fallback and coming back: what happened meanwhile is there, and each event is told once."""
+
+import asyncio
+
+from playwright.async_api import Browser, expect
+
+from tests.browser.tab import link, new_tab, open_tab
+from tests.facts import eventually
+from tests.gateway_process import GatewayProcess
+from tests.interop.conftest import User
+from tests.market import Market
+from tests.needs import needs_chromium
+
+pytestmark = needs_chromium
+
+RECEIVED = "SMS received!"
+
+
+async def test_the_wallet_is_refreshed_by_push(
+    browser: Browser, site: str, market: Market, alice: User
+) -> None:
+    async with open_tab(browser, site, alice.token) as tab:
+        await tab.is_live()
+        await expect(tab.page.locator("#available")).to_have_text("10.00 USD")
+        asked = len(tab.asked)
+        await market.credit(alice.id, "5.00")
+        await expect(tab.page.locator("#available")).to_have_text("15.00 USD")
+        activation = await market.pending(alice.id)
+        await expect(tab.page.locator("#frozen")).to_have_text("0.50 USD")
+        await market.end(activation, "cancelled")
+        await expect(tab.page.locator("#frozen")).to_have_text("0.00 USD")
+        assert not [url for url in tab.asked[asked:] if "/v1/changes" in url]
+
+
+async def test_a_later_change_of_a_received_row_is_not_told_again_and_a_second_sms_is(
+    browser: Browser, site: str, market: Market, alice: User
+) -> None:
+    async with open_tab(browser, site, alice.token) as tab:
+        activation = await market.pending(alice.id)
+        await tab.is_live()
+        await market.bring_code(activation, "112233")
+        assert await tab.toast(RECEIVED)
+        await market.note(activation, "any")
+        await market.bring_code(activation, "445566")
+        assert await tab.toast(RECEIVED, "445566")
+        assert len(await tab.toasts(RECEIVED)) == 2
+        await expect(tab.page.locator(".messages li")).to_have_count(2)
+        await expect(tab.code).to_have_text("445566")
+        assert len([line for line in tab.lines if "SMS reçu en temps réel" in line]) == 2
+
+
+async def test_a_gateway_killed_and_started_again_under_an_open_tab(
+    browser: Browser, site: str, gateway: GatewayProcess, market: Market, alice: User
+) -> None:
+    activation = await market.pending(alice.id)
+    async with open_tab(browser, site, alice.token) as tab:
+        await tab.is_live()
+        for code in ("101010", "202020"):
+            gateway.kill()
+            await expect(tab.page.locator("#connection")).not_to_have_text("Live")
+            await market.bring_code(activation, code)
+            await gateway.start()
+            await tab.is_live()
+            await expect(tab.code).to_have_text(code)
+        await market.bring_code(activation, "303030")
+        for code in ("101010", "202020", "303030"):
+            assert await tab.toast(RECEIVED, code)
+        assert len(await tab.toasts(RECEIVED)) == 3
+
+
+async def test_the_fallback_asks_about_numbers_that_wait_and_is_silent_when_the_socket_is_back(
+    browser: Browser, site: str, gateway: GatewayProcess, market: Market, alice: User
+) -> None:
+    activation = await market.pending(alice.id)
+    async with open_tab(browser, site, alice.token) as tab:
+        await tab.is_live()
+        assert not [url for url in tab.asked if "/check" in url or "/v1/changes" in url]
+        gateway.kill()
+        check = f"/v1/activations/{activation}/check"
+        async with tab.page.expect_request(lambda request: request.url.endswith(check)):
+            pass
+        await gateway.start()
+        await tab.is_live()
+        asked = len(tab.asked)
+        await market.bring_code(activation, "112233")
+        await expect(tab.code).to_have_text("112233")
+        assert not [url for url in tab.asked[asked:] if "/check" in url or "/v1/changes" in url]
+
+
+async def test_an_hour_of_sleep(
+    browser: Browser, site: str, gateway: GatewayProcess, market: Market, alice: User
+) -> None:
+    """Its clock jumps, its socket is dead, and much has happened: all of it is there, told once."""
+    first, second = await market.pending(alice.id), await market.pending(alice.id)
+    async with open_tab(browser, site, alice.token) as tab:
+        await tab.page.clock.install()
+        await tab.page.reload()
+        await tab.is_live()
+        await tab.page.clock.pause_at(await tab.page.evaluate("Date.now() + 1000"))
+        gateway.kill()
+        await market.bring_code(first, "112233")
+        await market.end(second, "timeout")
+        await market.credit(alice.id, "7.00")
+        await gateway.start()
+        await tab.page.clock.fast_forward("01:00:00")
+        await tab.page.clock.resume()
+        await tab.is_live()
+        await expect(tab.code).to_have_text("112233")
+        await expect(tab.page.locator("#balance")).to_have_text("16.50 USD")
+        assert await tab.toast(RECEIVED)
+        assert await tab.toast("Activation expired")
+
+
+async def test_two_tabs_tell_an_event_once_however_it_came_to_them(
+    browser: Browser, site: str, gateway: GatewayProcess, market: Market, alice: User
+) -> None:
+    activation = await market.pending(alice.id)
+    context = await browser.new_context(locale="en-US")
+    tabs = [await new_tab(context, link(site, alice.token)) for _ in range(2)]
+    for tab in tabs:
+        await tab.is_live()
+
+    async def told(code: str) -> int:
+        for tab in tabs:
+            await expect(tab.code).to_have_text(code)
+        return sum([len(await tab.toasts(RECEIVED, code)) for tab in tabs])
+
+    await market.bring_code(activation, "112233")
+    await expect(tabs[1].code).to_have_text("112233")
+    await asyncio.gather(*(tab.page.wait_for_function(CLAIMED, arg="sms 1") for tab in tabs))
+    assert await eventually(lambda: told("112233")) == 1
+    gateway.kill()
+    await market.bring_code(activation, "445566")
+    await asyncio.gather(*(tab.page.wait_for_function(CLAIMED, arg="sms 2") for tab in tabs))
+    await gateway.start()
+    for tab in tabs:
+        await tab.is_live()
+    assert await eventually(lambda: told("445566")) == 1
+    await context.close()
+
+
+# Nobody else holds or waits for the lock, and the event is in the list: whoever was to tell it has.
+CLAIMED = """async (key) => {
+    const { held, pending } = await navigator.locks.query();
+    return !held.length && !pending.length && localStorage["sonnette.told"]?.includes(key);
+}"""
+
+
+async def test_another_history_is_read_anew_and_followed(
+    browser: Browser, site: str, gateway: GatewayProcess, market: Market, alice: User
+) -> None:
+    activation = await market.pending(alice.id)
+    async with open_tab(browser, site, alice.token) as tab:
+        await tab.is_live()
+        gateway.kill()
+        await market.renew_history()
+        await gateway.start()
+        await tab.is_live()
+        await market.bring_code(activation, "112233")
+        await expect(tab.code).to_have_text("112233")
+        assert await tab.toast(RECEIVED)
