@@ -22,7 +22,7 @@ grant select, insert, update, delete on sonnette.idempotency_keys to sonnette_se
 grant select (name, webhook_secret_sha256, webhook_addresses) on sonnette.accounts to sonnette_service;
 grant execute on function sonnette.webhook_received(text, text, jsonb, inet, text) to sonnette_service;
 grant execute on function sonnette.buy(uuid, text, text, text, numeric), sonnette.ask(uuid, uuid, text),
-    sonnette.prune(interval, integer), sonnette.tidy(interval, integer)
+    sonnette.prune(interval, integer), sonnette.log_begins(), sonnette.tidy(interval, integer)
     to sonnette_service;
 
 grant select on public.activations, public.messages, sonnette.work, sonnette.requests, sonnette.offers,

@@ -381,8 +381,9 @@ select sonnette.tidy(make_interval(secs => %(older_than_s)s), %(most)s)
 -- name: log_kept
 -- How many changes the log has, as the statistics know it, and the age of the oldest in seconds.
 select coalesce((select n_live_tup from pg_stat_all_tables where relid = 'sonnette.changes'::regclass), 0) as changes,
-       coalesce((select extract(epoch from clock_timestamp() - at) from sonnette.changes order by tx, n limit 1), 0)::float8
-           as oldest_s
+       coalesce((select extract(epoch from clock_timestamp() - c.at) from sonnette.changes c
+                 where (c.tx, c.n) >= (begins.tx, begins.n) order by c.tx, c.n limit 1), 0)::float8 as oldest_s
+from sonnette.log_begins() begins
 
 -- name: webhook_account
 -- By what the webhooks of an account are known.

@@ -11,7 +11,9 @@
 -- the log, because a transaction that began first may commit last. A transaction that is still open
 -- will get higher numbers than any that is visible here, so nothing has to wait for it.
 -- The last number of each user that was pruned stays without its change, as the mark of how far.
--- Reads and deletes changes and numbers.
+-- It begins where the batch before it ended, or each one would look again at all that was pruned since
+-- the oldest snapshot that is open somewhere: with 220,000 of those a quarter of a second.
+-- Reads and deletes changes and numbers; keeps log_head.
 create or replace function sonnette.prune(older_than interval, most integer) returns integer
     language plpgsql security definer
     set search_path = pg_catalog, sonnette, pg_temp
@@ -26,12 +28,15 @@ declare
     too_old timestamptz := clock_timestamp() - older_than;
     pruned integer;
     expected integer;
+    beginning sonnette.log_head;
 begin
     if not pg_try_advisory_xact_lock(hashtextextended('sonnette prune', 0)) then
         return 0;
     end if;
+    beginning := sonnette.log_begins();
     with head as materialized (
-        select h.tx, h.n, h.user_id, h.at from sonnette.changes h order by h.tx, h.n limit most
+        select h.tx, h.n, h.user_id, h.at from sonnette.changes h
+        where (h.tx, h.n) >= (beginning.tx, beginning.n) order by h.tx, h.n limit most
     ), old as (
         select h.user_id, count(*) as changes from head h where h.at < too_old group by h.user_id
     ), walked as materialized (
@@ -60,16 +65,53 @@ begin
     select (select count(*) from gone), (select coalesce(sum(o.changes), 0) from old o)
     into pruned, expected;
     if pruned < expected then
-        pruned := pruned + sonnette.prune_unnumbered(too_old, most);
+        pruned := pruned + sonnette.prune_unnumbered(beginning.tx, beginning.n, too_old, most);
+    end if;
+    if pruned > 0 then
+        perform sonnette.move_head(beginning.tx, beginning.n);
     end if;
     return pruned;
 end
 $$;
 
--- prune_unnumbered(too_old, most): of the first `most` changes, forgets those that are that old and
+-- log_begins(): before there the log has nothing. Of a log that was taken to another cluster, whose
+-- transactions are counted anew, nothing is known.
+create or replace function sonnette.log_begins() returns sonnette.log_head
+    language sql stable security definer
+    set search_path = pg_catalog, sonnette, pg_temp
+as $$
+    select h.only_row,
+           case when known then h.tx else '0' end,
+           case when known then h.n else 0 end
+    from sonnette.log_head h
+    cross join lateral (select h.tx <= pg_snapshot_xmin(pg_current_snapshot())) as here (known)
+$$;
+
+-- move_head(tx, n): notes where the log begins now, having begun there. Not behind a transaction that
+-- is still open: its changes would come before.
+create or replace function sonnette.move_head(old_tx xid8, old_n bigint) returns void
+    language plpgsql
+    set search_path = pg_catalog, sonnette, pg_temp
+as $$
+declare
+    open_tx xid8 := pg_snapshot_xmin(pg_current_snapshot());
+    first record;
+begin
+    select c.tx, c.n into first from sonnette.changes c
+    where (c.tx, c.n) >= (old_tx, old_n) order by c.tx, c.n limit 1;
+    if first.tx is null or first.tx >= open_tx then
+        update sonnette.log_head set tx = open_tx, n = 0;
+    else
+        update sonnette.log_head set tx = first.tx, n = first.n;
+    end if;
+end
+$$;
+
+-- prune_unnumbered(tx, n, too_old, most): of the first `most` changes from there on, forgets those that are that old and
 -- have no number, and so are on nobody's feed; how many it was. Nobody ever prunes them else. They
 -- come of a log that was written while its numbering trigger was missing, or numbers deleted by hand.
-create or replace function sonnette.prune_unnumbered(too_old timestamptz, most integer) returns integer
+create or replace function sonnette.prune_unnumbered(from_tx xid8, from_n bigint, too_old timestamptz, most integer)
+    returns integer
     language plpgsql
     set search_path = pg_catalog, sonnette, pg_temp
 as $$
@@ -77,7 +119,8 @@ declare
     pruned integer;
 begin
     with head as materialized (
-        select h.tx, h.n, h.user_id, h.at from sonnette.changes h order by h.tx, h.n limit most
+        select h.tx, h.n, h.user_id, h.at from sonnette.changes h
+        where (h.tx, h.n) >= (from_tx, from_n) order by h.tx, h.n limit most
     ), old as materialized (
         select tx, n, user_id from head where at < too_old
     ), unnumbered as materialized (

@@ -166,6 +166,30 @@ async def test_a_transaction_that_is_open_meanwhile_leaves_no_hole(
         assert await all_pruned(cargo_db) == 3
         await open_one.execute("commit")
     assert await kept(cargo_db, ALICE) == [4]
+    await age(cargo_db)
+    assert await all_pruned(cargo_db) == 1, "it is before all that was pruned already"
+
+
+async def test_a_batch_begins_where_the_one_before_it_ended(cargo_db: Connection) -> None:
+    await add(cargo_db, ALICE, 10)
+    await age(cargo_db)
+    begins = "select n from sonnette.log_begins()"
+    places = []
+    while await pruned(cargo_db, 3):
+        places.append(await value(cargo_db, begins))
+    assert places[:-1] == sorted(set(places[:-1]))
+    await add(cargo_db, ALICE)
+    await age(cargo_db)
+    assert await all_pruned(cargo_db) == 1
+
+
+async def test_a_log_that_was_taken_to_another_cluster_is_pruned_from_its_start(
+    cargo_db: Connection,
+) -> None:
+    await add(cargo_db, ALICE, 3)
+    await age(cargo_db)
+    await cargo_db.execute("update sonnette.log_head set tx = '999999999999', n = 7")
+    assert await all_pruned(cargo_db) == 3
 
 
 async def test_changes_without_a_number_go_as_well(cargo_db: Connection) -> None:

@@ -94,6 +94,14 @@ def upgrade() -> None:
         comment on table sonnette.orphans is 'Numbers in a provider''s list that no activation has: bought and lost, or by somebody else on the same account';
         comment on column sonnette.orphans.activation_id is 'The ended purchase whose answer was lost and that it fits, for which it is given back';
 
+        create table sonnette.log_head (
+            only_row boolean primary key default true constraint log_head_only_row check (only_row),
+            tx xid8 not null default '0',
+            n bigint not null default 0
+        );
+        insert into sonnette.log_head default values;
+        comment on table sonnette.log_head is 'Before this change the log has been pruned: where the next batch begins';
+
         create index requests_done on sonnette.requests (done_at) where done_at is not null;
 
         alter table sonnette.accounts
@@ -132,6 +140,8 @@ def downgrade() -> None:
         alter table sonnette.accounts drop column failures, drop column open_until, drop column paused_at,
             drop column webhook_secret_sha256, drop column webhook_addresses;
         drop index sonnette.requests_done;
+        drop function if exists sonnette.log_begins();
+        drop table sonnette.log_head;
         drop view if exists sonnette.in_doubt, sonnette.money_differences;
         drop table sonnette.orphans, sonnette.processes, sonnette.late_messages, sonnette.inbox;
         """
