@@ -45,6 +45,12 @@ class Metrics:
         )
         self.opening = self._gauge("opening", "Connections that have not asked for anything yet")
         self.cut = self._counter("sockets_cut", "Sockets closed by the gateway", ["reason"])
+        self.delay_seconds = Histogram(
+            "sonnette_gateway_delay_seconds",
+            "From a new change's statement in the database to its delivery, one for each read",
+            buckets=(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
+            registry=self.registry,
+        )
         self.read_seconds = Histogram(
             "sonnette_gateway_read_seconds",
             "Duration of one read for all due users",

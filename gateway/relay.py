@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import structlog
 from psycopg import AsyncConnection, sql
@@ -23,6 +24,7 @@ from db.queries import queries
 from gateway import catalog
 from gateway.auditor import Auditor
 from gateway.columns import Collation, Letters
+from gateway.delays import Delays
 from gateway.hub import Hub
 from gateway.metrics import Metrics
 
@@ -81,6 +83,7 @@ class Relay:
         self._letters: dict[Collation, Letters] = {}
         self.hub = Hub(on_due=self._work.set)
         self._auditor = Auditor(self.hub, metrics)
+        self._delays = Delays()
         self.reading = asyncio.Event()
         self._at_rest = asyncio.Event()  # nothing has been read that is not yet delivered
         self._at_rest.set()
@@ -176,12 +179,18 @@ class Relay:
             self._metrics.changes.inc(len(page.changes))
             for _pause in self.hub.delivery(page):
                 await asyncio.sleep(0)
+            self._note_delay(page)
             if self.hub.delivered - last_pause >= FRAMES_PER_TURN:
                 last_pause = self.hub.delivered
                 await asyncio.sleep(0)
         if self.hub.gaps:
             with limited(connection, READ_LIMIT_S, "a read"):
                 await self._auditor.look_into_gaps(connection)
+
+    def _note_delay(self, page: feed.Page) -> None:
+        waited_s = self._delays.waited_s(page, datetime.now(UTC))
+        if waited_s is not None:
+            self._metrics.delay_seconds.observe(waited_s)
 
     async def _read(
         self, connection: AsyncConnection[TupleRow], due: Mapping[str, int]

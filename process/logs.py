@@ -1,5 +1,7 @@
 """One log, on stderr: a sentence and its fields, readable in a terminal and JSON elsewhere.
 
+In JSON each line has a `name` that stays the same whatever the sentence tells this time.
+
 Records of the standard library (db, libraries) and of structlog pass the same formatter. Promised
 to users: fields that can hold a code, a text, a token or a key are blanked here as a last line of
 defence, tracebacks never print local variables, and libraries that log URLs or frames are kept
@@ -7,6 +9,7 @@ quiet at every level.
 """
 
 import logging
+import re
 import sys
 from collections.abc import Sequence
 
@@ -19,6 +22,7 @@ BLANKED = frozenset(
 )
 # httpx logs each URL with its api_key at INFO; websockets logs whole frames at DEBUG.
 TALKATIVE = ("httpx", "httpcore", "websockets", "asyncio", "uvicorn")
+MOST_WORDS = 10
 
 
 def configure(level: str, json: bool | None = None) -> None:
@@ -38,6 +42,7 @@ def configure(level: str, json: bool | None = None) -> None:
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
+            stable_name,
             *_common(),
             structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
         ],
@@ -57,9 +62,18 @@ def _common() -> Sequence[Processor]:
     )
 
 
+def stable_name(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Add `name`: the sentence without what changes in it, for rules that look for one event."""
+    record = event.get("_record")
+    template = str(event.get("event", "") if record is None else record.msg)
+    words = re.findall(r"[a-z0-9]+", re.sub(r"%\(?\w*\)?[sdr]", " ", template).lower())
+    event["name"] = "_".join(words[:MOST_WORDS])
+    return event
+
+
 def _formatter(as_json: bool) -> logging.Formatter:
     return structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[*_common(), structlog.stdlib.ExtraAdder()],
+        foreign_pre_chain=[stable_name, *_common(), structlog.stdlib.ExtraAdder()],
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             blank_secrets,
@@ -73,7 +87,12 @@ def _renderers(as_json: bool) -> Sequence[Processor]:
     if as_json:
         return (structlog.processors.format_exc_info, structlog.processors.JSONRenderer())
     plain = structlog.dev.plain_traceback
-    return (structlog.dev.ConsoleRenderer(exception_formatter=plain),)
+    return (_without_name, structlog.dev.ConsoleRenderer(exception_formatter=plain))
+
+
+def _without_name(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    event.pop("name", None)  # for people the sentence is enough
+    return event
 
 
 def blank_secrets(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

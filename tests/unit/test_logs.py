@@ -73,7 +73,7 @@ def test_fields_that_can_hold_a_secret_are_blanked(
         structlog.get_logger("x").info("slip", **{name: "358042"})
         logging.getLogger("x").info("slip", extra={name: "358042"})
     err = capsys.readouterr().err
-    assert err.count("slip") == 2 * len(logs.BLANKED)
+    assert len(err.splitlines()) == 2 * len(logs.BLANKED)
     assert "358042" not in err
 
 
@@ -109,3 +109,22 @@ def test_in_a_terminal_a_line_is_readable(capsys: pytest.CaptureFixture[str]) ->
     assert "caught up" in err
     assert "users" in err
     assert not err.startswith("{")
+
+
+def test_an_event_has_one_name_whatever_it_tells(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("INFO", json=True)
+    for reason in ("refused", "timed out"):
+        logging.getLogger("x").warning("not listening: %s", reason)
+        structlog.get_logger("x").info("handshake refused", limit=reason)
+    found = [(line["name"], line["event"]) for line in said(capsys)]
+    assert found[:2] == [
+        ("not_listening", "not listening: refused"),
+        ("handshake_refused", "handshake refused"),
+    ]
+    assert [name for name, _ in found[2:]] == [name for name, _ in found[:2]]
+
+
+def test_a_terminal_shows_the_sentence_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("INFO", json=False)
+    logging.getLogger("x").warning("not listening: %s", "refused")
+    assert "not_listening" not in capsys.readouterr().err
