@@ -121,7 +121,7 @@ class _Crash:
             f"{changes:,}",
             f"{away_s:.1f}",
             f"{(min(flowing, default=back_ns) - back_ns) / 1e9:.1f}",
-            *(f"{percentile(resumed, share):.1f}" for share in (0.5, 0.95, 1)),
+            *(f"{percentile(resumed, share):.1f}" if resumed else "-" for share in (0.5, 0.95, 1)),
             "they stayed" if latest_s is None else f"{latest_s:.1f} ({len(resumed):,} sockets)",
             f"{reads:,.0f}",
             str(found.lost),
