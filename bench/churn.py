@@ -13,7 +13,7 @@ from bench.phases import Marks
 from bench.plan import Plan
 from bench.stack import Database, free_address, gateway, metric, new_secret, rss_kib
 
-WARM_SHARE = 0.25  # of the time: caches, pools and the allocator fill up
+WARM_SHARE = 0.5  # of the time: caches, pools, callers remembered, the allocator
 SAMPLES = 120
 SETTLE_S = 3
 PER_S = 50
@@ -24,7 +24,7 @@ HEAD = ("seconds", "sockets", "not served", "RSS warm MiB", "RSS last MiB", "hig
 async def memory_over_churn(
     plan: Plan, seconds: float, server: Database, writer: Child, marks: Marks
 ) -> None:
-    """RSS and tasks of a gateway while clients come and go; the slope is of what follows warmth."""
+    """RSS and tasks of a gateway while clients come and go; the slope is of the second half."""
     report.title("Memory of the gateway over churn")
     secret, address = new_secret(), free_address()
     async with AsyncExitStack() as stack:
