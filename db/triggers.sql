@@ -54,7 +54,8 @@ end
 $$;
 
 -- number_all(transaction, change, its user): the same for a transaction of many changes. Returns at
--- once where an earlier firing has numbered this change.
+-- once where an earlier firing has numbered this change. The first firing is that of the lowest n: rows
+-- before it are of another history, restored by a dump, whose transaction ids come again here.
 create or replace function sonnette.number_all(this_tx xid8, this_n bigint, this_user uuid) returns void
     language plpgsql
     set search_path = pg_catalog, sonnette, pg_temp
@@ -74,10 +75,10 @@ begin
     end if;
 
     insert into sonnette.feeds (user_id)
-    select distinct c.user_id from sonnette.changes c where c.tx = this_tx order by c.user_id
+    select distinct c.user_id from sonnette.changes c where c.tx = this_tx and c.n >= this_n order by c.user_id
     on conflict do nothing;
     perform from sonnette.feeds
-    where user_id in (select c.user_id from sonnette.changes c where c.tx = this_tx)
+    where user_id in (select c.user_id from sonnette.changes c where c.tx = this_tx and c.n >= this_n)
     order by user_id
     for no key update;
 
@@ -85,7 +86,7 @@ begin
     select c.user_id, f.last_seq + row_number() over (partition by c.user_id order by c.n), c.tx, c.n
     from sonnette.changes c
     join sonnette.feeds f on f.user_id = c.user_id
-    where c.tx = this_tx and (f.last_tx is distinct from c.tx or c.n > f.last_n);
+    where c.tx = this_tx and c.n >= this_n and (f.last_tx is distinct from c.tx or c.n > f.last_n);
 
     with advanced as (
         update sonnette.feeds f
@@ -94,7 +95,7 @@ begin
             select c.user_id, count(*) as count, max(c.n) as last_n
             from sonnette.changes c
             join sonnette.feeds f on f.user_id = c.user_id
-            where c.tx = this_tx and (f.last_tx is distinct from c.tx or c.n > f.last_n)
+            where c.tx = this_tx and c.n >= this_n and (f.last_tx is distinct from c.tx or c.n > f.last_n)
             group by c.user_id
         ) fresh
         where f.user_id = fresh.user_id

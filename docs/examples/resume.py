@@ -5,6 +5,7 @@ pip install realtime httpx; python resume.py http://127.0.0.1:8001 http://127.0.
 """
 
 import asyncio
+import contextlib
 import sys
 
 import httpx
@@ -16,14 +17,12 @@ cursor = {}
 
 
 async def read_everything():
-    try:
-        found = (await web.get("/v1/activations?limit=100")).raise_for_status().json()
-    except httpx.HTTPError:
+    while True:
+        with contextlib.suppress(httpx.HTTPError):
+            found = (await web.get("/v1/activations?limit=100")).raise_for_status().json()
+            cursor.update(since=found["feed_seq"], epoch=found["epoch"])
+            return print("all", len(found["items"]), "at", found["feed_seq"], flush=True)
         await asyncio.sleep(1)
-        await read_everything()
-        return
-    cursor.update(since=found["feed_seq"], epoch=found["epoch"])
-    print("all", len(found["items"]), "at", found["feed_seq"], flush=True)
 
 
 async def main():
@@ -32,13 +31,11 @@ async def main():
     client = AsyncRealtimeClient(f"{gateway}/realtime/v1", token, max_retries=1000)
     channel = client.channel("my-numbers", {"config": {"broadcast": {"replay": cursor}}})
     channel.on_system(lambda said: news.put_nowait(None) if said.extension == "resync" else None)
-    channel.on_postgres_changes("*", news.put_nowait, schema="public", table="activations")
+    channel.on_postgres_changes("*", lambda p: news.put_nowait(p["data"]), table="activations")
     await channel.subscribe()
     while True:
-        if (change := await news.get()) is None:
+        while (data := await news.get()) is None:
             await read_everything()
-            continue
-        data = change["data"]
         seq = (data.get("record") or data["old_record"])["feed_seq"]
         if seq > cursor["since"]:  # else it was in the list already
             cursor["since"] = seq

@@ -37,6 +37,21 @@ async def test_numbers_begin_at_one_and_have_no_gap(cargo: Connection) -> None:
     assert [seq for seq, _, _ in await events_of(cargo, ALICE)] == [1, 2, 3, 4, 5]
 
 
+async def test_changes_of_a_restored_log_are_not_numbered_again(cargo: Connection) -> None:
+    """A dump in another cluster: its transaction ids come again there, old rows keep theirs."""
+    for number in range(3):
+        await cargo.execute("insert into cargo values (%s, %s)", (number, ALICE))
+    async with cargo.transaction():
+        for table in ("changes", "numbers"):
+            await cargo.execute(f"update sonnette.{table} set tx = pg_current_xact_id()")
+        await cargo.execute("insert into cargo values (3, %s), (4, %s)", (ALICE, ALICE))
+        await cargo.execute("insert into cargo values (5, %s)", (ALICE,))
+    numbered = await rows(cargo, "select seq, n from sonnette.numbers order by seq")
+    logged = await rows(cargo, "select n from sonnette.changes order by n")
+    assert [row["seq"] for row in numbered] == [1, 2, 3, 4, 5, 6]
+    assert [row["n"] for row in numbered] == [row["n"] for row in logged]
+
+
 async def test_each_user_has_a_feed_of_their_own(cargo: Connection) -> None:
     await cargo.execute("insert into cargo values (1, %s), (2, %s), (3, %s)", (ALICE, BOB, ALICE))
     assert [seq for seq, _, _ in await events_of(cargo, ALICE)] == [1, 2]
