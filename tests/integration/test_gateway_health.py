@@ -46,6 +46,13 @@ async def test_a_healthy_gateway(gateway: GatewayProcess, cargo_db: Connection) 
         assert await metric(gateway, "frames_out_total") == "3.0"
         assert float(await metric(gateway, "rings_total")) >= 1
     metrics = await get(gateway, "/metrics")
+    for line in ("listening 1.0", "listens_total 1.0", "deaf_total 0.0", "triggers_missing 0.0"):
+        assert f"\nsonnette_{line}\n" in metrics.text
+
+    async def echoed() -> bool:
+        return "\nsonnette_canary_seconds_count 0.0\n" not in (await get(gateway, "/metrics")).text
+
+    await eventually(echoed)
     assert metrics.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert str(ALICE) not in metrics.text
     assert "server" not in alive.headers

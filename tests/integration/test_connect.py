@@ -1,0 +1,57 @@
+"""db/connect.py: an answer has a limit, also where nothing answers the wish to cancel."""
+
+import asyncio
+
+import pytest
+
+from db.connect import connect, cut, limited
+from db.errors import DatabaseFailed, DatabaseUnavailable, translated
+from tests.fixtures.postgres import Database
+from tests.watching import line, through
+
+ROLE = "sonnette_gateway"
+
+
+async def test_what_is_answered_in_time_is_left_alone(database: Database) -> None:
+    connection = await connect(database.dsn(ROLE), application_name="a test")
+    with limited(connection, 5, "a question"):
+        await connection.execute("select 1")
+    with limited(connection, 0.1, "a question"):
+        pass
+    await connection.execute("select pg_sleep(0.3)")  # the limit has passed, and is nobody's
+    with limited(connection, 10, "a question"), translated():
+        await connection.execute("select 1")
+        with pytest.raises(DatabaseFailed, match="division by zero"), translated():
+            await connection.execute("select 1 / 0")
+    await connection.close()
+
+
+async def test_a_line_that_carries_nothing_costs_the_limit_and_no_more(database: Database) -> None:
+    """psycopg would ask the server to cancel, over the same line, and wait for that: 10 s."""
+    async with line(database) as dead:
+        connection = await connect(through(dead, database), application_name="a test")
+        dead.black_hole()
+        async with asyncio.timeout(8):
+            with (
+                pytest.raises(DatabaseUnavailable, match=r"^no answer to a question in 0\.5 s$"),
+                limited(connection, 0.5, "a question"),
+            ):
+                await connection.execute("select 1")
+        assert connection.closed
+        cut(connection)  # once more does no harm
+        await connection.close()
+        cut(connection)
+
+
+async def test_a_statement_that_takes_too_long_ends_with_its_connection(
+    database: Database,
+) -> None:
+    connection = await connect(database.dsn(ROLE), application_name="a test")
+    with (
+        pytest.raises(DatabaseUnavailable, match="no answer to a question"),
+        limited(connection, 0.2, "a question"),
+        translated(),
+    ):
+        await connection.execute("select pg_sleep(60)")
+    assert connection.closed
+    await connection.close()
