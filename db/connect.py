@@ -65,6 +65,8 @@ def unavailable(error: psycopg.Error) -> SonnetteError:
     """Why there is no connection."""
     if _STANDBY in str(error):
         return Standby()
+    if isinstance(error, psycopg.errors.ConnectionTimeout):
+        return DatabaseUnavailable("nobody answers at the address of the database")
     ours = translate(error)
     return ours if isinstance(ours, DatabaseUnavailable) else DatabaseUnavailable(str(ours))
 

@@ -126,13 +126,14 @@ class Hearing:
             self.state = State.SUSPECT
         if waited_s < self.pace.echo_limit_s or self.state is State.DEAF:
             return False
-        self.problem = self._diagnosis()
+        self.problem = self._diagnosis(now_s)
         self.state = State.DEAF
         self.times_deaf += 1
         return True
 
-    def _diagnosis(self) -> str:
-        if min(self._sent) > self._answered:
+    def _diagnosis(self, now_s: float) -> str:
+        unanswered = [sent_s for number, sent_s in self._sent.items() if number > self._answered]
+        if now_s - min(unanswered, default=now_s) >= self.pace.suspect_after_s:
             return SILENT
         return POOLER if self.unproved else DEAF
 

@@ -105,6 +105,18 @@ def test_a_canary_without_an_answer_says_nothing_of_the_listening_connection(
     assert (hearing.state, hearing.problem) == (State.DEAF, SILENT)
 
 
+@pytest.mark.parametrize(("sent_s", "problem"), [(3, SILENT), (ECHO_LIMIT_S - 0.01, DEAF)])
+def test_what_a_later_canary_says_of_the_first_one(
+    hearing: Hearing, sent_s: float, problem: str
+) -> None:
+    """The line was lost between answer and echo, unless the later one was sent only just now."""
+    hearing.canary(0)
+    hearing.answered()
+    hearing.canary(sent_s)
+    assert hearing.look(ECHO_LIMIT_S)
+    assert hearing.problem == problem
+
+
 def test_a_later_echo_settles_the_earlier_ones(hearing: Hearing) -> None:
     hearing.canary(0)
     later = hearing.canary(3)
