@@ -42,6 +42,10 @@ class Standby(DatabaseUnavailable):
         )
 
 
+class NoAnswer(DatabaseUnavailable):
+    """An open connection carried a question, and no answer in its limit."""
+
+
 async def connect(
     dsn: str, *, application_name: str, autocommit: bool = True
 ) -> AsyncConnection[TupleRow]:
@@ -82,7 +86,7 @@ def cut(connection: AsyncConnection[TupleRow]) -> None:
 
 @contextmanager
 def limited(connection: AsyncConnection[TupleRow], limit_s: float, what: str) -> Iterator[None]:
-    """What is sent inside is answered within `limit_s`, or it is DatabaseUnavailable and cut."""
+    """What is sent inside is answered within `limit_s`, or it is NoAnswer and the end of it."""
     expired = False
 
     def expire() -> None:
@@ -95,7 +99,7 @@ def limited(connection: AsyncConnection[TupleRow], limit_s: float, what: str) ->
         yield
     except (psycopg.Error, SonnetteError):
         if expired:
-            raise DatabaseUnavailable(f"no answer to {what} in {limit_s:g} s") from None
+            raise NoAnswer(f"no answer to {what} in {limit_s:g} s") from None
         raise
     finally:
         timer.cancel()

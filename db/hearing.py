@@ -126,10 +126,20 @@ class Hearing:
             self.state = State.SUSPECT
         if waited_s < self.pace.echo_limit_s or self.state is State.DEAF:
             return False
-        self.problem = self._diagnosis(now_s)
+        self._deafened(self._diagnosis(now_s))
+        return True
+
+    def silent(self) -> bool:
+        """Another connection got no answer in its time; True where this one is cut for that."""
+        if self.state not in (State.LISTENING, State.SUSPECT):
+            return False
+        self._deafened(SILENT)
+        return True
+
+    def _deafened(self, problem: str) -> None:
+        self.problem = problem
         self.state = State.DEAF
         self.times_deaf += 1
-        return True
 
     def _diagnosis(self, now_s: float) -> str:
         unanswered = [sent_s for number, sent_s in self._sent.items() if number > self._answered]

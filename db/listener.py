@@ -101,9 +101,17 @@ class Listener:
         if now_s - when_s > LATE_S:
             self._look_at(now_s + LATE_S)
         elif self.hearing.look(now_s):
-            log.warning("deaf: %s", self.hearing.problem)
-            if self._connection is not None:
-                cut(self._connection)
+            self._cut()
+
+    def silent(self) -> None:
+        """Another connection got no answer: this one is not trusted, and soon open again."""
+        if self.hearing.silent():
+            self._cut()
+
+    def _cut(self) -> None:
+        log.warning("deaf: %s", self.hearing.problem)
+        if self._connection is not None:
+            cut(self._connection)
 
     async def _listen_once(self) -> None:
         connection = await connect(self._dsn, application_name=self._application_name)

@@ -18,7 +18,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
 from db.backoff import Backoff
-from db.connect import connect, limited
+from db.connect import NoAnswer, connect, limited
 from db.errors import SonnetteError, TryAgain, translated
 from db.listener import Listener
 from db.queries import queries
@@ -99,6 +99,8 @@ class Lookout:
                 await self._look_out(report)
             except SonnetteError as error:
                 self._failed(str(error))
+                if isinstance(error, NoAnswer):
+                    self._listener.silent()
             self._on_round()
             await asyncio.sleep(self._backoff.next_s())
 

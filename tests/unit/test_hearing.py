@@ -105,6 +105,17 @@ def test_a_canary_without_an_answer_says_nothing_of_the_listening_connection(
     assert (hearing.state, hearing.problem) == (State.DEAF, SILENT)
 
 
+def test_an_answer_that_is_owed_elsewhere_ends_who_listens_and_nobody_else(
+    hearing: Hearing,
+) -> None:
+    assert hearing.silent()
+    assert (hearing.state, hearing.problem, hearing.times_deaf) == (State.DEAF, SILENT, 1)
+    assert not hearing.silent(), "found once"
+    hearing.lost("closed")
+    hearing.connecting()
+    assert not hearing.silent()
+
+
 @pytest.mark.parametrize(("sent_s", "problem"), [(3, SILENT), (ECHO_LIMIT_S - 0.01, DEAF)])
 def test_what_a_later_canary_says_of_the_first_one(
     hearing: Hearing, sent_s: float, problem: str
