@@ -392,6 +392,15 @@ select webhook_secret_sha256, webhook_addresses::text[] from sonnette.accounts w
 -- name: webhook_received
 select sonnette.webhook_received(%(account)s, %(order_id)s, %(body)s::jsonb, %(remote_address)s::inet, %(dedupe_key)s)
 
+-- name: tail_position
+select coalesce(max(last_seq), 0) from sonnette.feeds where user_id = %(user_id)s
+
+-- name: tail_changes
+select r.seq, row_to_json(r)::text from ops.replay(%(user)s, %(after)s, %(codes)s, %(most)s) r order by r.seq
+
+-- name: watch
+select sonnette.watch(%(table)s::regclass, %(owner_column)s)
+
 -- name: role_taken_on
 select set_config('role', %(role)s, false)
 

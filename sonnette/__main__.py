@@ -29,9 +29,9 @@ PSQL = "psql as the operator, on the database of this home; all arguments are ps
 def main() -> int:
     """The command that `sys.argv` names."""
     words = sys.argv[1:]
-    if words[:1] == ["psql"] and words[1:] not in (["--help"], ["-h"]):
-        # argparse would take psql's options for its own
-        return _refusable(lambda settings: _psql(settings, words[1:]))
+    if words[:1] in (["psql"], ["dump"]) and words[1:] not in (["--help"], ["-h"]):
+        # argparse would take their options for its own
+        return _refusable(lambda settings: _become(words[0], settings, words[1:]))
     chosen = _parser().parse_args(words)
     if chosen.verb in PROCESSES:
         return _process(chosen.verb)
@@ -60,9 +60,11 @@ def _process(name: str) -> int:
     return simulator()
 
 
-def _psql(settings: Settings, arguments: list[str]) -> int:
+def _become(name: str, settings: Settings, arguments: list[str]) -> int:
     from sonnette import verbs
 
+    if name == "dump":
+        verbs.dump(settings, arguments)
     verbs.psql(settings, arguments)
 
 
@@ -80,6 +82,10 @@ def _carry_out(chosen: argparse.Namespace, settings: Settings) -> int:
             verbs.token(settings, chosen.user, chosen.ttl)
         case "credit":
             verbs.credit(settings, chosen.user, chosen.amount, chosen.reason)
+        case "tail":
+            verbs.tail(settings, chosen.user, chosen.since, codes=chosen.codes)
+        case "watch":
+            verbs.watch(settings, chosen.table, chosen.owner_column)
         case "doctor":
             return doctor(settings)
         case "try-purchase":
@@ -138,7 +144,15 @@ def _parser() -> argparse.ArgumentParser:
     trial.add_argument(
         "--wait", type=_typed(people.ttl), default="10m", help="for the SMS; default %(default)s"
     )
+    tail = _add(add, "tail", "print a user's feed as it moves, a JSON object a line")
+    tail.add_argument("user", help="alice, bob, a user's name or a uuid")
+    tail.add_argument("--since", type=int, help="the number after which to begin; default: now")
+    tail.add_argument("--codes", action="store_true", help="codes and texts, too; ops.audit has it")
+    watch = _add(add, "watch", "put a table on the feed")
+    watch.add_argument("table", help="such as public.orders; it needs a primary key")
+    watch.add_argument("owner_column", help="its column of type uuid that names a row's owner")
     _add(add, "psql", PSQL)
+    _add(add, "dump", "pg_dump of the database of this home; all arguments are pg_dump's")
     _add(add, "doctor", "every setting, and whether all is in order")
     return parser
 

@@ -1,5 +1,6 @@
 """The short commands: each does one thing with the home or the database, and prints the outcome."""
 
+import contextlib
 import os
 import shutil
 from datetime import UTC, datetime, timedelta
@@ -18,6 +19,7 @@ from sonnette import database
 from sonnette.database import OPERATOR
 from sonnette.home import Home
 from sonnette.people import known_user
+from sonnette.tail import Tail
 
 
 class Refused(SonnetteError):
@@ -54,9 +56,32 @@ def credit(settings: Settings, who: str, amount: Decimal, reason: str) -> None:
     print(f"{who} now has {row[0]} {settings.currency}, {row[1]} of it available")
 
 
+def tail(settings: Settings, who: str, since: int | None, *, codes: bool) -> None:
+    """Print a user's feed as it moves, until interrupted."""
+    follower = Tail(_operator(settings), _user(settings, who), since, codes=codes)
+    with contextlib.suppress(KeyboardInterrupt):
+        follower.follow()
+
+
+def watch(settings: Settings, table: str, owner_column: str) -> None:
+    """Put a table on the feed."""
+    url = database.find(settings, Home(settings.home)).url
+    with database.connection(url, "watch") as opened:
+        opened.execute(queries["watch"], {"table": table, "owner_column": owner_column})
+    print(f"each change of {table} is on the feed of who stands in {owner_column}")
+
+
+def dump(settings: Settings, arguments: list[str]) -> NoReturn:
+    """Become pg_dump, connected as who may read everything."""
+    program = _program(settings, "pg_dump")
+    url = database.find(settings, Home(settings.home)).url
+    environ = {"PGAPPNAME": "sonnette dump", **os.environ}
+    os.execve(program, ["pg_dump", "-d", url, *arguments], environ)  # noqa: S606
+
+
 def psql(settings: Settings, arguments: list[str]) -> NoReturn:
     """Become psql, connected as the operator."""
-    program = _psql(settings)
+    program = _program(settings, "psql")
     environ = {"PGAPPNAME": "sonnette psql", **os.environ}
     os.execve(program, ["psql", "-d", _operator(settings), *arguments], environ)  # noqa: S606
 
@@ -75,12 +100,12 @@ def _user(settings: Settings, who: str) -> UUID:
     return UUID(str(row[0]))
 
 
-def _psql(settings: Settings) -> Path:
-    """The bundled one: an older psql fails on a newer server's catalogs."""
+def _program(settings: Settings, name: str) -> Path:
+    """The bundled one: an older psql or pg_dump fails on a newer server."""
     candidates = [settings.pg_bindir, binaries.wheel_bindir()]
     for bindir in filter(None, candidates):
-        if os.access(bindir / "psql", os.X_OK):
-            return bindir / "psql"
-    if (on_path := shutil.which("psql")) is not None:
+        if os.access(bindir / name, os.X_OK):
+            return bindir / name
+    if (on_path := shutil.which(name)) is not None:
         return Path(on_path)
-    raise EmbeddedFailed("found no psql: set SONNETTE_PG_BINDIR to a folder that has it")
+    raise EmbeddedFailed(f"found no {name}: set SONNETTE_PG_BINDIR to a folder that has it")

@@ -18,6 +18,9 @@ VERBS = (
     "psql",
     "doctor",
     "try-purchase",
+    "tail",
+    "watch",
+    "dump",
 )
 
 
