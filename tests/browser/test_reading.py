@@ -18,6 +18,11 @@ PHONE = (390, 844)
 RUN_AXE = """async () => (await axe.run({ resultTypes: ["violations"] })).violations
     .filter(({ impact }) => impact === "serious" || impact === "critical")
     .map(({ id, nodes }) => id + ": " + nodes.map((node) => node.html).join(" "))"""
+COUNT_SOUNDS = """
+    window.sounds = 0;
+    const Real = window.AudioContext;
+    window.AudioContext = class extends Real { constructor() { super(); window.sounds++; } };
+"""
 
 
 async def test_a_cancel_is_refused_too_early_and_accepted_later(
@@ -167,3 +172,39 @@ async def test_what_is_asked_of_a_number_goes_to_the_service(
                 return await cursor.fetchone() is not None
 
             await eventually(asked)
+
+
+async def test_a_number_is_bought_by_the_keyboard_alone(
+    browser: Browser, site: str, market: Market, alice: User
+) -> None:
+    async with open_tab(browser, site, alice.token) as tab:
+        await tab.is_live()
+        await expect(tab.button("Buy")).to_be_visible()
+        keyboard = tab.page.keyboard
+        await keyboard.press("Tab")
+        await keyboard.type("indonesia")
+        await keyboard.press("Tab")
+        await expect(tab.button("Buy")).to_be_focused()
+        await keyboard.press("Enter")
+        await expect(tab.status).to_have_text("Getting a number")
+        assert await market.feed_seq(alice.id) > 0
+
+
+async def test_the_sound_can_be_switched_off(
+    browser: Browser, site: str, market: Market, alice: User
+) -> None:
+    async with open_tab(browser, site, alice.token) as tab:
+        await tab.page.add_init_script(COUNT_SOUNDS)
+        await tab.page.reload()
+        await tab.is_live()
+        activation = await market.received(alice.id, "112233")
+        assert await tab.toast("SMS received!", "112233")
+        assert await eventually(lambda: tab.page.evaluate("window.sounds")) == 1
+        await tab.page.get_by_label("Sound").uncheck()
+        await market.bring_code(activation, "445566")
+        assert await tab.toast("SMS received!", "445566")
+        # The fence: a third, with the sound on again, is the second that is heard.
+        await tab.page.get_by_label("Sound").check()
+        await market.bring_code(activation, "778899")
+        assert await tab.toast("SMS received!", "778899")
+        assert await eventually(lambda: tab.page.evaluate("window.sounds - 1")) == 1
