@@ -112,7 +112,7 @@ async def test_no_nonsense_hurts_the_service(
             stop.set()
             assert await honest > 0
             await is_as_before(service, warm)
-        assert ANSWERS <= mallory.seen.keys(), mallory.seen
+        assert mallory.seen.keys() >= ANSWERS, mallory.seen
         assert await service.stop() == 0
     finally:
         if service.running:
