@@ -67,6 +67,8 @@ class Proxy:
         """End every connection by RST, as a router that has forgotten it does."""
         for writer in list(self._open):
             raw = writer.get_extra_info("socket")
+            if raw.fileno() < 0:
+                continue  # it has ended by itself, just now
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
             writer.transport.abort()
 

@@ -11,6 +11,7 @@ from tests.facts import eventually
 from tests.fixtures.postgres import Database
 from tests.polling import Polling, polling
 
+PATIENCE_S = 300  # breaker and back-off may each pause for 30 s, and more than once
 ASKED = ("getActiveActivations", "getStatus", "getBalance", "getPrices", "getNumberV2", "setStatus")
 RING_LEFT_OUT = """
     create or replace function sonnette.ring(channel text, items text[], most integer) returns void
@@ -68,10 +69,10 @@ async def test_every_kind_of_trouble_at_once_loses_no_code_and_buys_nothing_twic
     user = await world.user()
     ids = [await world.buy(user) for _ in range(10)]
     for id in ids:
-        await world.becomes(id, "pending", timeout_s=60)
+        await world.becomes(id, "pending", timeout_s=PATIENCE_S)
         await sms(world, id, "358042")
     for id in ids:
-        await world.becomes(id, "received", timeout_s=60)
+        await world.becomes(id, "received", timeout_s=PATIENCE_S)
         assert [code for code, _ in await world.messages(id)] == ["358042"]
     assert len(world.provider.numbers(utc_now())) == len(ids)
     assert await world.wallet(user) == ("5.00", "0.00")

@@ -79,7 +79,7 @@ async def test_each_log_line_of_a_request_has_its_id(
             headers = {"X-Request-Id": "find me"}
             assert (await client.get("/v1/me", headers=headers)).status_code == 503
         lines = [json.loads(line) for line in service.logged().splitlines()]
-    [failed] = [line for line in lines if line.get("path") == "/v1/me"]
+    [failed] = [line for line in lines if line.get("route") == "/v1/me"]
     assert failed["request_id"] == "find me"
     assert not [line for line in lines if line["event"] == "listening" and "request_id" in line]
 
