@@ -91,3 +91,12 @@ begin
     where p.id = process_stopped.process_id;
 end
 $$;
+
+-- new_epoch(): says that this database's history is another one than before, so that no cursor of
+-- the old one is served from the new. Part of every restore from a disk snapshot.
+create or replace function sonnette.new_epoch() returns uuid
+    language sql security definer
+    set search_path = pg_catalog, sonnette, pg_temp
+as $$
+    update sonnette.epoch set id = gen_random_uuid(), since = now() returning id
+$$;

@@ -8,7 +8,8 @@
 --   ring    NOTIFY says "user U is now at 42", and nothing else.
 --
 -- Nothing here knows of SMS: this file could be installed alone. It is applied again whenever its
--- text changes (db/migrations/env.py), so everything in it can be repeated.
+-- text changes (db/migrations/env.py), so everything in it can be repeated. How a table leaves the feed,
+-- and how it is noticed that triggers are gone, stands in watched.sql.
 
 -- number(): the numbers of this transaction's changes. Fired at COMMIT (or by SET CONSTRAINTS ALL
 -- IMMEDIATE) once for each logged statement; the first firing numbers everything that the
@@ -283,33 +284,6 @@ begin
 end
 $$;
 
--- unwatch(table): takes it off the feed again. What was logged of it stays until it is pruned.
-create or replace function sonnette.unwatch(watched_table regclass) returns void
-    language plpgsql
-    set search_path = pg_catalog, sonnette, pg_temp
-as $$
-declare
-    root record;
-    member regclass;
-    op text;
-begin
-    select n.nspname as table_schema, c.relname as table_name into root
-    from pg_class c join pg_namespace n on n.oid = c.relnamespace
-    where c.oid = watched_table;
-    for member in select relid from pg_partition_tree(watched_table) union select watched_table loop
-        foreach op in array array['log_insert', 'log_update', 'log_delete', 'no_truncate'] loop
-            execute format('drop trigger if exists sonnette_%s on %s', op, member);
-        end loop;
-    end loop;
-    foreach op in array array['INSERT', 'UPDATE', 'DELETE'] loop
-        execute format('drop function if exists sonnette.%I()',
-                       sonnette.log_function(op, root.table_schema, root.table_name));
-    end loop;
-    delete from sonnette.watched w
-    where w.table_schema = root.table_schema and w.table_name = root.table_name;
-end
-$$;
-
 -- log_function(op, schema, table): the name of the generated function, within 63 bytes.
 create or replace function sonnette.log_function(op text, table_schema name, table_name name)
     returns text
@@ -320,48 +294,4 @@ as $$
         case when octet_length(table_schema || '_' || table_name) <= 48
              then table_schema || '_' || table_name
              else left(table_name, 12) || '_' || md5(table_schema || '.' || table_name) end)
-$$;
-
--- unwatched(): what is wrong with the triggers, a sentence each; none while all is well.
--- Every process asks every few seconds: a trigger that was dropped or disabled loses events silently.
--- A table that is just being altered is waited for half a second.
-create or replace function sonnette.unwatched() returns setof text
-    language sql stable security definer
-    set search_path = pg_catalog, sonnette, pg_temp
-    set lock_timeout = '500ms'
-as $$
-    with members as (
-        select w.table_schema, w.table_name, to_regclass(format('%I.%I', w.table_schema, w.table_name)) as root
-        from sonnette.watched w
-    ), expected as (
-        select m.root, tree.relid, t.tgname::name
-        from members m
-        cross join lateral (
-            select relid from pg_partition_tree(m.root) union select m.root) tree
-        cross join unnest(array['sonnette_log_insert', 'sonnette_log_update', 'sonnette_log_delete',
-                                'sonnette_no_truncate']) as t (tgname)
-        where m.root is not null
-        union all
-        select 'sonnette.changes'::regclass, 'sonnette.changes'::regclass, 'sonnette_number'
-    )
-    select format('the watched table %I.%I does not exist', table_schema, table_name)
-    from members where root is null
-    union all
-    select format('%s has lost its trigger %s', e.relid::regclass, e.tgname)
-    from expected e
-    where not exists (select from pg_trigger t where t.tgrelid = e.relid and t.tgname = e.tgname)
-    union all
-    select format('the trigger %s on %s is not ENABLE ALWAYS', t.tgname, t.tgrelid::regclass)
-    from pg_trigger t
-    join pg_proc p on p.oid = t.tgfoid and p.pronamespace = 'sonnette'::regnamespace
-    where t.tgenabled <> 'A' and t.tgname like 'sonnette\_%'
-$$;
-
--- new_epoch(): says that this database's history is another one than before, so that no cursor of
--- the old one is served from the new. Part of every restore from a disk snapshot.
-create or replace function sonnette.new_epoch() returns uuid
-    language sql security definer
-    set search_path = pg_catalog, sonnette, pg_temp
-as $$
-    update sonnette.epoch set id = gen_random_uuid(), since = now() returning id
 $$;

@@ -16,6 +16,8 @@ from alembic.runtime.migration import MigrationContext
 from pglast import parse_sql
 from pglast.parser import ParseError
 
+from db.queries import FILES
+
 DB = Path(__file__).parent.parent / "db"
 IDENTIFIER = re.compile(r"\{(\w+)\}")  # filled in by psycopg.sql
 NAMED_PARAMETER = re.compile(r"%\((\w+)\)s")
@@ -57,19 +59,20 @@ def as_sent(text: str) -> str:
 def _texts() -> Iterator[tuple[str, str]]:
     for path in sorted(DB.rglob("*.sql")):
         text = path.read_text("utf-8")
-        if path.name == "queries.sql":
-            yield from _queries(text)
+        name = f"db/{path.relative_to(DB)}"
+        if path.name in FILES:
+            yield from _queries(name, text)
         else:
-            yield f"db/{path.relative_to(DB)}", text
+            yield name, text
     for path in sorted((DB / "migrations" / "versions").glob("[0-9]*.py")):
         for way in ("upgrade", "downgrade"):
             yield f"db/migrations/versions/{path.name} ({way})", _migration(path.stem, way)
 
 
-def _queries(text: str) -> Iterator[tuple[str, str]]:
+def _queries(name: str, text: str) -> Iterator[tuple[str, str]]:
     lines_before = 0
     for block in BLOCK.split(text):
-        yield "db/queries.sql", "\n" * lines_before + as_sent(block)
+        yield name, "\n" * lines_before + as_sent(block)
         lines_before += block.count("\n")
 
 

@@ -14,17 +14,19 @@ from alembic import context
 
 from db.queries import queries
 
+# What stands in one line is one text: all of it is applied again when a part of it has changed.
 REPEATABLES = (
-    "triggers.sql",
-    "activations.sql",
-    "functions.sql",
-    "webhooks.sql",
-    "retention.sql",
-    "processes.sql",
-    "oversight.sql",
-    "operators.sql",
-    "operators_act.sql",
-    "grants.sql",
+    ("triggers.sql",),
+    ("watched.sql",),
+    ("activations.sql",),
+    ("functions.sql",),
+    ("results.sql",),
+    ("webhooks.sql",),
+    ("retention.sql",),
+    ("processes.sql",),
+    ("oversight.sql",),
+    ("operators.sql", "operators_look.sql", "operators_act.sql", "operators_doctor.sql"),
+    ("grants.sql",),
 )
 
 
@@ -40,8 +42,8 @@ def _driver(connection: sa.Connection) -> psycopg.Connection[tuple[str, str]]:
 def _apply_repeatables(driver: psycopg.Connection[tuple[str, str]]) -> None:
     known: dict[str, str] = dict(driver.execute(queries["repeatables"]).fetchall())
     changed = set()
-    for name in REPEATABLES:
-        text = _file(name)
+    for name, *further in REPEATABLES:
+        text = b"\n".join(map(_file, (name, *further)))
         digest = hashlib.sha256(text).hexdigest()
         if known.get(name) != digest:
             driver.execute(text)

@@ -11,7 +11,7 @@ def test_a_block_ends_where_the_next_begins() -> None:
 
 
 def test_a_name_given_twice_is_refused() -> None:
-    with pytest.raises(ValueError, match="names one twice"):
+    with pytest.raises(ValueError, match="name one twice"):
         parse("-- name: one\nselect 1\n-- name: one\nselect 2\n")
 
 
