@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,6 +34,7 @@ class GatewayProcess:
     """One gateway. `url` is its HTTP address, which stays the same over restarts."""
 
     PART = "gateway"
+    MODULE: Sequence[str] = ()  # another to be run instead, with its arguments
 
     def __init__(
         self, dsn: str, log: Path, settings: dict[str, str], address: Address | None = None
@@ -82,6 +83,14 @@ class GatewayProcess:
         process.kill()
         process.wait(STOP_LIMIT_S)
 
+    def freeze(self) -> None:
+        """SIGSTOP: it is there, and does nothing."""
+        self._running.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """SIGCONT."""
+        self._running.send_signal(signal.SIGCONT)
+
     async def stop(self) -> int:
         """SIGTERM, as systemd sends it; the exit code."""
         process = self._running
@@ -104,7 +113,7 @@ class GatewayProcess:
         return self.log.read_text()
 
     def _launch(self) -> None:
-        command = bound([sys.executable, "-m", self.PART], signal.SIGKILL, None)
+        command = bound([sys.executable, "-m", *(self.MODULE or [self.PART])], signal.SIGKILL, None)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, cwd=ROOT, env=self._environ, stderr=log)
 

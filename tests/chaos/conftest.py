@@ -1,0 +1,40 @@
+"""Worlds for the fault tests: `world` is the usual one, `worlds` makes others."""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+import pytest_asyncio
+
+from tests.chaos import postgres
+from tests.chaos.postgres import Template
+from tests.chaos.world import World, world
+
+
+class Worlds(Protocol):
+    """`async with worlds(gateways=2) as world:`; see tests/chaos/world.py."""
+
+    def __call__(self, **how: object) -> AbstractAsyncContextManager[World]: ...
+
+
+@pytest.fixture(scope="session")
+def data(pg_bindir: Path) -> Iterator[Template]:
+    """The migrated data folder that each world's Postgres begins with."""
+    with postgres.template(pg_bindir) as made:
+        yield made
+
+
+@pytest.fixture
+def worlds(data: Template, tmp_path: Path) -> Worlds:
+    """Makes a world of a test's own."""
+    return partial(world, data, tmp_path)
+
+
+@pytest_asyncio.fixture(name="world")
+async def usual_world(worlds: Worlds) -> AsyncIterator[World]:
+    """One gateway, nobody there yet."""
+    async with worlds() as one:
+        yield one

@@ -1,0 +1,246 @@
+"""A whole Sonnette to be broken: Postgres, gateways, writers and clients, and every line between.
+
+`World` starts each of them as a process or a task of its own, knows what was done to them, and in
+the end waits by a fence until every client has what the log holds, and lets the checker judge. It
+leaves nothing behind. Faults are done through its parts: `postgres`, `gateways[n].process`, `.line`
+(to Postgres) and `.door` (to the clients); say them to `timeline`, which the checker believes.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import UUID, uuid4
+
+from psycopg.conninfo import make_conninfo
+
+from db.place import PORT
+from tests.chaos import checker, gatewaylog, truth
+from tests.chaos.checker import Finding, Truth
+from tests.chaos.client import USUAL, Client, Door, Manners
+from tests.chaos.postgres import OwnPostgres, Template, own_postgres
+from tests.chaos.record import Rows
+from tests.chaos.timeline import Timeline
+from tests.chaos.writers import Writer
+from tests.db_helpers import Connection
+from tests.facts import eventually
+from tests.gateway_process import GatewayProcess
+from tests.proxy import Proxy, proxy, to_port, to_socket
+
+JOIN_LIMIT_S = 30
+SETTLE_LIMIT_S = 60
+NO_SETTINGS: Mapping[str, str] = {}
+
+
+@dataclass(frozen=True)
+class Gateway:
+    """One gateway. `line`: between it and Postgres; `door`: between its clients and it."""
+
+    name: str
+    process: GatewayProcess
+    line: Proxy
+    door: Proxy
+
+    @property
+    def address(self) -> Door:
+        """Where its clients find it."""
+        return Door(self.name, self.door.url)
+
+
+@dataclass
+class World:
+    """Everything that runs. `resyncs`: reasons for which a client may have to read anew here.
+
+    Clients, writers and gateways may be added at any time; all end with the world.
+    """
+
+    postgres: OwnPostgres
+    folder: Path
+    rng: random.Random
+    stack: AsyncExitStack
+    tasks: asyncio.TaskGroup
+    timeline: Timeline = field(default_factory=Timeline)
+    gateways: list[Gateway] = field(default_factory=list)
+    clients: list[Client] = field(default_factory=list)
+    writers: list[Writer] = field(default_factory=list)
+    resyncs: set[str] = field(default_factory=set)
+    _running: list["asyncio.Task[None]"] = field(default_factory=list)
+    _writing: list["asyncio.Task[None]"] = field(default_factory=list)
+    _fences: int = 0
+
+    async def connected(self, role: str = "postgres") -> Connection:
+        """A connection of that role straight to Postgres, autocommit; the caller closes it."""
+        return await Connection.connect(self.postgres.dsn(role), autocommit=True)
+
+    def line_dsn(self, line: Proxy, role: str) -> str:
+        """How `role` reaches Postgres over a line that can be treated as networks treat theirs."""
+        return make_conninfo(
+            "", host="127.0.0.1", port=line.port, user=role, dbname=self.postgres.name,
+            sslmode="disable",
+        )  # fmt: skip
+
+    async def line(self) -> Proxy:
+        """A new line to Postgres."""
+        socket = f"{self.postgres.server.socket_dir}/.s.PGSQL.{PORT}"
+        return await self.stack.enter_async_context(proxy(to_socket(socket)))
+
+    async def add_gateway(
+        self,
+        settings: Mapping[str, str] = NO_SETTINGS,
+        process: type[GatewayProcess] = GatewayProcess,
+        start: bool = True,
+    ) -> Gateway:
+        """One more gateway, ready unless it is not to be started; `settings` as its environment."""
+        name, line = f"gateway-{len(self.gateways)}", await self.line()
+        log = self.folder / f"{name}.log"
+        running = process(self.line_dsn(line, "sonnette_gateway"), log, dict(settings))
+        self.stack.callback(_end, running)
+        door = await self.stack.enter_async_context(proxy(to_port(running.address.port)))
+        gateway = Gateway(name, running, line, door)
+        self.gateways.append(gateway)
+        if start:
+            await running.start()
+        return gateway
+
+    async def user(self, money: str = "10.00") -> UUID:
+        """A user with a wallet, whose feed has begun."""
+        user = uuid4()
+        async with await self.connected() as db:
+            await db.execute("select sonnette.credit(%s, %s, 'a world')", (user, money))
+        return user
+
+    async def client(
+        self, user: UUID, name: str = "", doors: list[Door] | None = None,
+        manners: Manners = USUAL, joined: bool = True,
+    ) -> Client:  # fmt: skip
+        """A client of the user's, at all gateways in turn unless `doors` says where."""
+        doors = doors or [gateway.address for gateway in self.gateways]
+        name = name or f"client-{len(self.clients)}"
+        one = Client(name, user, doors, self._read_anew, manners, self.rng)
+        self.clients.append(one)
+        self._running.append(self.tasks.create_task(one.run()))
+        if joined:
+            await eventually(lambda: one.record.joined, JOIN_LIMIT_S)
+        return one
+
+    def writer(
+        self, *users: UUID, name: str = "", line: Proxy | None = None, pause_s: float = 0.01,
+        money: bool = True,
+    ) -> Writer:  # fmt: skip
+        """One more writer of these users' rows, straight to Postgres or over a line."""
+        name = name or f"writer-{len(self.writers)}"
+        dsn = self.line_dsn(line, "postgres") if line else self.postgres.dsn()
+        rng = random.Random(self.rng.random())
+        one = Writer(name, dsn, users, rng, self.timeline, pause_s, money)
+        self.writers.append(one)
+        self._writing.append(self.tasks.create_task(one.run()))
+        return one
+
+    async def stop_writing(self, limit_s: float = SETTLE_LIMIT_S) -> None:
+        """Every writer finishes what is under way, and knows what became of it."""
+        for writer in self.writers:
+            writer.stop()
+        async with asyncio.timeout(limit_s):
+            await asyncio.gather(*self._writing)
+
+    async def more(self, changes: int, limit_s: float = SETTLE_LIMIT_S) -> None:
+        """Return once the writers have committed so many more transactions."""
+        enough = changes + sum(len(writer.committed) for writer in self.writers)
+        await eventually(
+            lambda: sum(len(writer.committed) for writer in self.writers) >= enough, limit_s
+        )
+
+    async def settle(self, limit_s: float = SETTLE_LIMIT_S) -> None:
+        """Stop writing, and return once every client has all: a last change is there for each."""
+        await self.stop_writing(limit_s)
+        last = {user: await self._fence(user) for user in self._followed}
+
+        def late() -> list[str]:
+            records = [client.record for client in self.clients]
+            return [
+                f"{one.client} is at {one.since} of {last[one.user]}, joined: {one.joined}"
+                for one in records
+                if not one.joined or (one.since or 0) < last[one.user]
+            ]
+
+        try:
+            await eventually(lambda: not late(), limit_s)
+        except AssertionError:
+            raise AssertionError("\n".join(late())) from None
+
+    async def findings(self) -> list[Finding]:
+        """What the checker finds wrong with all of it."""
+        return checker.findings([one.record for one in self.clients], await self.truth())
+
+    async def holds(self, limit_s: float = SETTLE_LIMIT_S) -> None:
+        """Settle, and insist that nothing is wrong."""
+        await self.settle(limit_s)
+        found = [str(one) for one in await self.findings()] + self.mistakes()
+        if found:
+            raise AssertionError("\n".join(found[:40]))
+
+    async def truth(self) -> Truth:
+        """What the database, the gateways' logs and the timeline say."""
+        marks = [mark for writer in self.writers for mark in writer.committed]
+        async with await self.connected() as db:
+            return Truth(
+                {user: await truth.feed(db, user) for user in self._followed},
+                await truth.writes(db, marks),
+                await truth.money(db),
+                [*self.timeline.excuses, *gatewaylog.excuses(self._logs())],
+                frozenset(self.resyncs),
+            )
+
+    def mistakes(self) -> list[str]:
+        """Tracebacks in what the gateways have logged, which must be none."""
+        return [f"{name}: a traceback" for name, log in self._logs().items() if "Traceback" in log]
+
+    def text(self) -> str:
+        """The timeline so far."""
+        return self.timeline.text(one.record for one in self.clients)
+
+    def _logs(self) -> dict[str, str]:
+        return {one.name: one.process.logged() for one in self.gateways if one.process.log.exists()}
+
+    async def _read_anew(self, user: UUID) -> tuple[int, Rows]:
+        async with await self.connected() as db:
+            return await truth.reading(db, user)
+
+    @property
+    def _followed(self) -> set[UUID]:
+        return {client.record.user for client in self.clients}
+
+    async def _fence(self, user: UUID) -> int:
+        """A last change of the user's; its number."""
+        self._fences += 1
+        async with await self.connected() as db:
+            await db.execute("insert into cargo values (%s, %s, 'fence')", (-self._fences, user))
+            return (await truth.reading(db, user))[0]
+
+
+@asynccontextmanager
+async def world(
+    template: Template, folder: Path, gateways: int = 1, seed: int = 1,
+    settings: Mapping[str, str] = NO_SETTINGS, postgres: Mapping[str, str] = NO_SETTINGS,
+) -> AsyncIterator[World]:  # fmt: skip
+    """A world with so many gateways for the length of a block; nothing of it is left."""
+    with own_postgres(template, postgres) as server:
+        async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
+            one = World(server, folder, random.Random(seed), stack, tasks)
+            try:
+                for _ in range(gateways):
+                    await one.add_gateway(settings)
+                yield one
+            except BaseException:
+                print(one.text())  # pytest shows it beside the failure
+                raise
+            finally:
+                for task in [*one._running, *one._writing]:
+                    task.cancel()
+
+
+def _end(process: GatewayProcess) -> None:
+    if process.running:
+        process.kill()
