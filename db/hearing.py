@@ -10,6 +10,7 @@ from enum import Enum
 from uuid import UUID
 
 CANARY = "~"  # how the payload of every process's canaries begins
+MAX_DIGITS = 19  # of a canary's number; whoever may connect may NOTIFY, and int() refuses thousands
 
 DEAF = "the listening connection is open and hears nothing: a canary did not come back"
 SILENT = (
@@ -110,7 +111,9 @@ class Hearing:
         if not payload.startswith(self._mark):
             return None
         number = payload.removeprefix(self._mark)
-        sent_s = self._sent.pop(int(number), None) if number.isdecimal() else None
+        if not number.isdecimal() or len(number) > MAX_DIGITS:
+            return None
+        sent_s = self._sent.pop(int(number), None)
         if sent_s is None:
             return None
         # Rings are heard in order: what was sent before, and refused after all, comes no more.

@@ -46,7 +46,12 @@ def test_an_echo_tells_how_long_it_took(hearing: Hearing) -> None:
     assert not hearing.look(1000)
 
 
-@pytest.mark.parametrize("payload", [f"~{OTHER}:1", "~", "~x:1", f"~{ME}:", f"~{ME}:x", f"~{ME}:9"])
+TOO_LONG = f"~{ME}:{'9' * 5000}"  # for Python's int(), and a NOTIFY carries it
+
+
+@pytest.mark.parametrize(
+    "payload", [f"~{OTHER}:1", "~", "~x:1", f"~{ME}:", f"~{ME}:x", f"~{ME}:9", TOO_LONG]
+)
 def test_what_is_no_echo_of_ours_proves_nothing(hearing: Hearing, payload: str) -> None:
     hearing.canary(0)
     assert hearing.heard(payload, 1) is None
