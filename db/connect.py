@@ -1,6 +1,8 @@
 """One way to connect: named in pg_stat_activity, every wait limited, every error a sentence.
 
 Only to a primary: of several hosts, or of several addresses of one, the first that is a primary.
+What is connected may be idle as long as it likes, and its end at the server goes when the line is
+dead, as ours does: a network that comes and goes leaves no sessions behind.
 `limited` is how a statement gets a limit: by the connection's end, because a cancelling driver
 asks a server that may be gone, and waits for its answer.
 """
@@ -17,7 +19,8 @@ from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import TupleRow
 
-from db.errors import DatabaseUnavailable, SonnetteError, translate
+from db.errors import DatabaseUnavailable, SonnetteError, translate, translated
+from db.queries import queries
 
 # libpq's own limits: a server that is gone without a word is noticed in about 20 s on a socket
 # that is waited on; db/listener.py's canary finds it sooner.
@@ -29,6 +32,7 @@ _LIMITS: dict[str, int | str] = {
     "tcp_user_timeout": 15_000,
     "target_session_attrs": "primary",
 }
+_BEGIN_LIMIT_S = 5.0
 _STANDBY = "in hot standby mode"  # libpq, of a server that is not the primary asked for
 
 
@@ -46,16 +50,26 @@ class NoAnswer(DatabaseUnavailable):
     """An open connection carried a question, and no answer in its limit."""
 
 
-async def connect(
-    dsn: str, *, application_name: str, autocommit: bool = True
-) -> AsyncConnection[TupleRow]:
+async def connect(dsn: str, *, application_name: str) -> AsyncConnection[TupleRow]:
     """Open a connection to the primary. DatabaseUnavailable with a sentence where there is none."""
     try:
-        return await AsyncConnection.connect(
-            conninfo(dsn, application_name=application_name), autocommit=autocommit
+        connection = await AsyncConnection.connect(
+            conninfo(dsn, application_name=application_name), autocommit=True
         )
     except psycopg.Error as error:
         raise unavailable(error) from None
+    try:
+        with limited(connection, _BEGIN_LIMIT_S, "the first question"), translated():
+            await begin(connection)
+    except BaseException:
+        await connection.close()
+        raise
+    return connection
+
+
+async def begin(connection: AsyncConnection[TupleRow]) -> None:
+    """What each session of ours is told first; for whoever connects otherwise, too."""
+    await connection.execute(queries["session"])
 
 
 def conninfo(dsn: str, *, application_name: str) -> str:

@@ -132,7 +132,7 @@ class Listener:
 
     async def _begin(self, connection: AsyncConnection[TupleRow]) -> None:
         facts = await (await connection.execute(queries["listener_session"])).fetchone()
-        standby, backend_pid = facts[:2] if facts else (False, 0)
+        standby, backend_pid = facts or (False, 0)
         if standby:
             raise Standby
         await history.confirm(connection)

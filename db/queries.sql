@@ -34,6 +34,15 @@ from unnest(%(user_ids)s::uuid[], %(positions)s::bigint[]) as known (user_id, po
 join sonnette.feeds f on f.user_id = known.user_id
 where f.last_seq <> known.position
 
+-- name: session
+-- Ours may be idle: a limit on that, set for the role, would end them again and again. And the server
+-- ends them where the line is dead, in 20 s, as libpq does on our side (db/connect.py): for two hours
+-- it would else keep what each cut of a network leaves behind, until it has no connection left.
+-- (Over a Unix socket the tcp_ ones mean nothing.)
+select set_config('idle_session_timeout', '0', false), set_config('tcp_keepalives_idle', '5', false),
+       set_config('tcp_keepalives_interval', '5', false), set_config('tcp_keepalives_count', '3', false),
+       set_config('tcp_user_timeout', '15s', false)
+
 -- name: reader_session
 -- For the connection that reads feeds: small statements, planned once (planning costs more than
 -- reading), always along the indexes (else a long feed is read and sorted whole for its next
@@ -139,14 +148,13 @@ select version_num from sonnette.alembic_version
 select sonnette.this_history()
 
 -- name: listener_session
--- It is idle by nature: a limit on that, set for the role, would end it again and again.
-select pg_is_in_recovery(), pg_backend_pid(), set_config('idle_session_timeout', '0', false)
+select pg_is_in_recovery(), pg_backend_pid()
 
 -- name: lookout_session
 -- Nothing that is written here has to survive a crash, and a canary must not wait for a disk or for
 -- a synchronous standby.
-select set_config('idle_session_timeout', '0', false), set_config('synchronous_commit', 'off', false),
-       set_config('statement_timeout', '4s', false), set_config('jit', 'off', false)
+select set_config('synchronous_commit', 'off', false), set_config('statement_timeout', '4s', false),
+       set_config('jit', 'off', false)
 
 -- name: look
 -- What is not as it must be, a sentence each: triggers and tables of the feed, and the triggers that

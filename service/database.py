@@ -18,7 +18,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from db import history
 from db.backoff import Backoff
-from db.connect import connect, conninfo
+from db.connect import begin, connect, conninfo
 from db.errors import NotMigrated, TryAgain, translated
 from db.queries import queries
 from service.limits import Turns
@@ -100,6 +100,7 @@ async def opened(dsn: str) -> AsyncIterator[Database]:
 
 
 async def _configure(connection: Connection) -> None:
+    await begin(connection)
     await connection.execute(queries["service_session"])
     with suppress(NotMigrated):  # the statements that follow say so themselves
         await history.confirm(connection)  # no answer after a failover names the epoch before it

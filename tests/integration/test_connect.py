@@ -6,6 +6,8 @@ import pytest
 
 from db.connect import connect, cut, limited
 from db.errors import DatabaseFailed, DatabaseUnavailable, translated
+from tests.db_helpers import Connection, value
+from tests.facts import eventually
 from tests.fixtures.postgres import Database
 from tests.watching import line, through
 
@@ -24,6 +26,21 @@ async def test_what_is_answered_in_time_is_left_alone(database: Database) -> Non
         with pytest.raises(DatabaseFailed, match="division by zero"), translated():
             await connection.execute("select 1 / 0")
     await connection.close()
+
+
+async def test_a_limit_on_idle_sessions_ends_none_of_ours(
+    database: Database, db: Connection
+) -> None:
+    """Set for this database, so that no other test has it."""
+    await db.execute(
+        f"alter role {ROLE} in database {database.name} set idle_session_timeout = '200ms'".encode()
+    )
+    ours = await connect(database.dsn(ROLE), application_name="a test")
+    async with await Connection.connect(database.dsn(ROLE), autocommit=True) as other:
+        others = "select count(*) = 0 from pg_stat_activity where pid = %s"
+        await eventually(lambda: value(db, others, other.info.backend_pid))
+    assert await value(ours, "select current_setting('idle_session_timeout')") == "0"
+    await ours.close()
 
 
 async def test_a_line_that_carries_nothing_costs_the_limit_and_no_more(database: Database) -> None:
