@@ -27,12 +27,11 @@ from gateway.columns import Collation, Letters
 from gateway.delays import Delays
 from gateway.hub import Hub
 from gateway.metrics import Metrics
+from gateway.portions import Portions
 
 log = structlog.get_logger(__name__)
 
 USERS_PER_READ = 500
-CHANGES_PER_USER = 100
-CHANGES_PER_READ = 5_000  # whoever has become due meanwhile waits for all of them
 FINISH_LIMIT_S = 2
 READ_LIMIT_S = 5  # a client waits 10 s for the answer to its join
 FRAMES_PER_TURN = 200  # then the loop lets others run: joins, heartbeats, the listener
@@ -84,6 +83,7 @@ class Relay:
         self.hub = Hub(on_due=self._work.set)
         self._auditor = Auditor(self.hub, metrics)
         self._delays = Delays()
+        self._portions = Portions()
         self.reading = asyncio.Event()
         self._at_rest = asyncio.Event()  # nothing has been read that is not yet delivered
         self._at_rest.set()
@@ -195,12 +195,13 @@ class Relay:
     async def _read(
         self, connection: AsyncConnection[TupleRow], due: Mapping[str, int]
     ) -> list[feed.Page]:
-        most = min(CHANGES_PER_USER, CHANGES_PER_READ // max(len(due), 1))
         with (
             self._metrics.read_seconds.time(),
             limited(connection, READ_LIMIT_S, "a read"),
         ):
-            return await feed.read(connection, due, most)
+            pages = await feed.read(connection, due, self._portions.most(len(due)))
+        self._portions.note(pages)
+        return pages
 
     async def _look_around(self, connection: AsyncConnection[TupleRow]) -> None:
         """Which history and which tables there are."""

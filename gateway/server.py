@@ -52,6 +52,7 @@ JOINS_BURST = 2  # for each channel: supabase-js' first joins are without a toke
 SPARE_FILES = 64  # for the database, the log, and what the system opens
 RETRY_AFTER_S = "10"
 FORGOTTEN = Request("", Headers())
+UNSENT_BYTES = 131_072  # what the system takes of a socket's beyond what is under way
 FULL_SHARE, DRAINED_SHARE = 4, 16  # of a buffer: changes wait from a quarter to a sixteenth
 
 
@@ -88,6 +89,9 @@ class GatewayServer:
     ) -> None:
         """Serve until `stop` is set; then accept no more, `finish`, close with 1012, and return."""
         most = self._settings.max_buffer_bytes
+        # Inherited by each accepted socket. Without it the system's own buffer takes megabytes for
+        # a client that never reads, which others wait for, and hides from us that it is stuck.
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
         server = await serve(
             self._handle,
             sock=listening,

@@ -20,7 +20,7 @@ from gateway.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
-STUCK_LIMIT_S = 9  # and a second until it is looked at: gone in 10
+STUCK_LIMIT_S = 8  # a second until it is noticed, and one until it is looked at: gone in 10
 PING_AFTER_S = 20
 SILENCE_LIMIT_S = 60
 GOODBYE_LIMIT_S = 5

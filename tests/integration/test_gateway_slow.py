@@ -64,6 +64,30 @@ async def test_a_long_replay_comes_whole_and_in_order_to_who_reads_slowly(
         assert await counted(gateway, "sockets_cut_total") == 0
 
 
+async def test_of_a_long_backlog_little_is_fetched_for_a_client_that_reads_nothing(
+    gateway: GatewayProcess, cargo_db: Connection
+) -> None:
+    """Neither by the gateway nor into the system's buffer, which alone could take 4 MB."""
+    await cargo_db.execute(MANY, (ALICE, 10_000, 1, 1000))
+    async with wire(gateway) as frozen, follower(gateway, BOB) as other:
+        before = await counted(gateway, "frames_out_total")
+        await frozen.join(token(ALICE), cargo(since=0))
+        frozen.connection.transport.pause_reading()
+
+        async def fetched() -> float:
+            return await counted(gateway, "frames_out_total") - before
+
+        async def begun() -> bool:
+            return await fetched() > 20
+
+        await eventually(begun)
+        for number in range(1, 31):  # each of them is a turn for the backlog, too
+            await cargo_db.execute(MANY, (BOB, 1, 1000 + number, 1000 + number))
+            await eventually(lambda count=number: len(other.numbers) == count)  # type: ignore[misc]
+        assert await fetched() < 200
+        assert other.sockets == 1
+
+
 async def test_who_reads_nothing_hardly_anything_or_has_vanished_is_gone_and_resumes(
     gateway: GatewayProcess, cargo_db: Connection
 ) -> None:
