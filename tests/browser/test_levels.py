@@ -16,9 +16,10 @@ pytestmark = needs_chromium
 RECEIVED = "SMS received!"
 
 
-async def test_the_wallet_is_refreshed_by_push(
+async def test_fault_1_the_wallet_is_refreshed_by_push(
     browser: Browser, site: str, market: Market, alice: User
 ) -> None:
+    """The wallet refresh was promised and was an empty function."""
     async with open_tab(browser, site, alice.token) as tab:
         await tab.is_live()
         await expect(tab.page.locator("#available")).to_have_text("10.00 USD")
@@ -109,6 +110,22 @@ async def test_an_hour_of_sleep(
         await expect(tab.page.locator("#balance")).to_have_text("16.50 USD")
         assert await tab.toast(RECEIVED)
         assert await tab.toast("Activation expired")
+
+
+async def test_fault_8_a_received_code_does_not_hide_itself(
+    browser: Browser, site: str, market: Market, alice: User
+) -> None:
+    """A received code hid itself after 20 s."""
+    await market.received(alice.id, "112233")
+    async with open_tab(browser, site, alice.token) as tab:
+        await tab.page.clock.install()
+        await tab.page.reload()
+        await tab.is_live()
+        await expect(tab.code).to_have_text("112233")
+        await tab.page.clock.fast_forward("02:00")
+        await market.credit(alice.id, "5.00")  # the fence: the page has drawn itself again since
+        await expect(tab.page.locator("#available")).to_have_text("14.50 USD")
+        await expect(tab.code).to_have_text("112233")
 
 
 async def test_two_tabs_tell_an_event_once_however_it_came_to_them(

@@ -104,13 +104,15 @@ async def test_a_code_that_came_while_the_tab_was_closed_is_there(
         await expect(tab.code).to_have_text("112233")
 
 
-async def test_without_the_gateway_it_says_so_asks_by_http_and_comes_back_live(
+async def test_fault_5_without_the_gateway_it_shows_the_code_by_http_and_tells_it_once(
     browser: Browser,
     site: str,
     gateway: GatewayProcess,
     market: Market,
     alice: User,
 ) -> None:
+    """The fallback read a field that the answer does not have ("Code: N/A"), and toasted what the
+    socket had toasted."""
     activation = await market.pending(alice.id)
     async with open_tab(browser, site, alice.token) as tab:
         await tab.is_live()
@@ -124,6 +126,8 @@ async def test_without_the_gateway_it_says_so_asks_by_http_and_comes_back_live(
         await market.bring_code(await market.pending(alice.id), "778899")
         await expect(tab.code.first).to_have_text("778899")
         await expect(tab.page.locator(".number")).to_have_count(2)
+        assert (await tab.toast("SMS received!", "445566")).startswith("Code: 445566")
+        assert (await tab.toast("SMS received!", "778899")).startswith("Code: 778899")
 
 
 async def test_bob_sees_nothing_of_alice(

@@ -116,7 +116,7 @@ async def test_while_a_purchase_is_under_way_an_order_may_yet_be_known(
         f"/webhooks/{ACCOUNT}/{SECRET}/x",
     ],
 )
-async def test_who_does_not_know_the_secret_learns_nothing(
+async def test_fault_14_who_does_not_know_the_secret_learns_nothing(
     provider: httpx.AsyncClient, shop: Market, path: str
 ) -> None:
     refused = await provider.post(path, json=HERO, headers={"X-Request-Id": "1"})
@@ -185,7 +185,7 @@ async def test_any_object_of_any_type_is_stored(
     assert row["outcome"] == "unknown"
 
 
-async def test_what_could_not_be_stored_is_a_5xx(
+async def test_fault_14_what_could_not_be_stored_is_a_5xx(
     provider: httpx.AsyncClient, database: Database
 ) -> None:
     async with away(database):
