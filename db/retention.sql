@@ -137,7 +137,8 @@ end
 $$;
 
 -- tidy(older_than, most): forgets up to `most` rows of each kind that nobody needs after so long (a
--- day at least): webhooks as received, answered requests, processes that are gone. How many it was.
+-- day at least): webhooks as received, answered requests, processes that are gone, numbers without a
+-- purchase that are settled or are no longer listed by their provider. How many it was.
 -- Revocations are kept, since only their issuer knows how long a token may live; they are one a user.
 create or replace function sonnette.tidy(older_than interval, most integer) returns integer
     language plpgsql security definer
@@ -165,8 +166,15 @@ begin
             select id from sonnette.processes where seen_at < too_old
             order by seen_at limit most for update skip locked)
         returning 1
+    ), orphaned as (
+        delete from sonnette.orphans where (account, order_id) in (
+            select account, order_id from sonnette.orphans
+            where greatest(seen_at, done_at) < too_old
+            order by seen_at limit most for update skip locked)
+        returning 1
     )
     select (select count(*) from webhooks) + (select count(*) from answered) + (select count(*) from ended)
+         + (select count(*) from orphaned)
     into gone;
     return gone;
 end

@@ -112,7 +112,7 @@ async def count_of(db: Connection, table: str) -> int:
 
 
 @pytest.mark.parametrize(("hours_ago", "left"), [(25, 0), (23, 1)])
-async def test_old_webhooks_answered_requests_and_ended_processes_go(
+async def test_old_webhooks_answered_requests_ended_processes_and_orphans_go(
     database: Database, db: Connection, hours_ago: int, left: int
 ) -> None:
     user = await make_user(db)
@@ -132,10 +132,29 @@ async def test_old_webhooks_answered_requests_and_ended_processes_go(
         " values (%s, 'gateway', 'h', 1, 'v', now() - make_interval(hours => %s))",
         (uuid4(), hours_ago),
     )
+    await db.execute(
+        "insert into sonnette.orphans (account, order_id, seen_at, done_at, outcome)"
+        " select 'a', id, t, done, 'x' from (select now() - make_interval(hours => %s)) s (t),"
+        " lateral (values ('settled', t), ('no longer listed', null)) o (id, done)",
+        (hours_ago,),
+    )
     async with house(database, age_s=HOUR_S) as keeper:
         await keeper.tidy()
-    tables = ("inbox", "requests", "processes")
-    assert [await count_of(db, table) for table in tables] == [left] * 3
+    tables = ("inbox", "requests", "processes", "orphans")
+    assert [await count_of(db, table) for table in tables] == [left] * 3 + [2 * left]
+
+
+async def test_an_orphan_stays_while_it_is_listed_and_for_a_while_after_it_was_settled(
+    database: Database, db: Connection
+) -> None:
+    await db.execute(
+        "insert into sonnette.orphans (account, order_id, first_seen_at, seen_at, done_at)"
+        " values ('a', 'listed', now() - interval '1 year', now(), null),"
+        " ('a', 'settled', now() - interval '1 year', now() - interval '1 year', now())"
+    )
+    async with house(database) as keeper:
+        await keeper.tidy()
+    assert await count_of(db, "orphans") == 2
 
 
 async def test_a_request_that_is_not_answered_stays_however_old(
