@@ -20,11 +20,12 @@ from bench.phases import Marks
 from bench.plan import FULL, QUICK, TINY, Plan
 from bench.stack import Database, database
 from bench.stuck import beside_stuck_clients
+from bench.webhooks import webhook_to_socket
 
 WRITERS = 2  # more would only take the processor from what is measured
 
 
-SECTIONS = ("cost", "memory", "delay", "kill", "postgres", "stuck", "churn")
+SECTIONS = ("cost", "memory", "delay", "kill", "postgres", "stuck", "churn", "webhook")
 
 
 def main() -> int:
@@ -61,6 +62,7 @@ async def measure(plan: Plan, server: Database, only: Collection[str]) -> None:
             "kill": lambda: outages.gateway_killed(plan, server, writers[0], marks),
             "stuck": lambda: beside_stuck_clients(plan, server, writers, marks),
             "churn": lambda: memory_over_churn(plan, plan.churn_s, server, writers[0], marks),
+            "webhook": lambda: webhook_to_socket(plan),
             # The last: it kills the server, and only one writer gets over that.
             "postgres": lambda: outages.postgres_killed(plan, server, writers[0], marks),
         }

@@ -30,6 +30,8 @@ class Plan:
     churn_users: int
     churn_at_once: int
     churn_s: float
+    webhooks: int
+    webhooks_per_s: float
 
 
 FULL = Plan(
@@ -56,6 +58,8 @@ FULL = Plan(
     churn_users=1_000,
     churn_at_once=100,
     churn_s=60,
+    webhooks=400,
+    webhooks_per_s=10,
 )
 QUICK = Plan(
     users=2_000,
@@ -81,6 +85,8 @@ QUICK = Plan(
     churn_users=200,
     churn_at_once=50,
     churn_s=10,
+    webhooks=100,
+    webhooks_per_s=10,
 )
 TINY = Plan(  # for the test that this program works; its figures mean nothing
     users=400,
@@ -106,5 +112,7 @@ TINY = Plan(  # for the test that this program works; its figures mean nothing
     churn_users=20,
     churn_at_once=5,
     churn_s=2,
+    webhooks=5,
+    webhooks_per_s=10,
 )
 BATCH = 200

@@ -20,11 +20,20 @@ import psycopg
 from bench.child import Child, child
 from bench.stack import free_address
 from db import binaries, embedded, migrate
+from poller.accounts import SIMULATOR_REQUESTS_PER_S
 from process.settings import Address
 
 START_TIMEOUT_S = 60
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 MOST_REQUESTED = 200
+ACCOUNT = """[[account]]
+name = "simulator"
+dialect = "sms-activate"
+api_key = "demo"
+url = "{}/stubs/handler_api.php"
+cancel_after_s = 0
+requests_per_s = {}
+"""
 BUY = "select (sonnette.buy(%s, 'wa', '6')).id"
 
 
@@ -34,6 +43,7 @@ class Market:
 
     dsn: str
     gateway_dsn: str
+    service_dsn: str
     simulator: Address
     poller: Child
     poller_address: Address
@@ -68,8 +78,11 @@ class Market:
 
 
 @contextlib.asynccontextmanager
-async def market(users: int) -> AsyncIterator[Market]:
-    """All of it, ready, with a price list; removed afterwards."""
+async def market(users: int, account: str = "") -> AsyncIterator[Market]:
+    """All of it, ready, with a price list; removed afterwards.
+
+    `account`: lines of an accounts file that say more of the account at the simulator.
+    """
     home = _folder()
     try:
         with embedded.start(home, bindir=binaries.find_bindir(None)) as server:
@@ -78,7 +91,7 @@ async def market(users: int) -> AsyncIterator[Market]:
             with psycopg.connect(server.dsn(), autocommit=True) as db:
                 for user in people:
                     db.execute("select sonnette.credit(%s, 100000, 'a benchmark')", (user,))
-            async with _processes(server, people) as ready:
+            async with _processes(server, people, home, account) as ready:
                 yield ready
     finally:
         shutil.rmtree(home)
@@ -91,12 +104,19 @@ def _folder() -> Path:
 
 
 @contextlib.asynccontextmanager
-async def _processes(server: embedded.Server, people: Sequence[UUID]) -> AsyncIterator[Market]:
+async def _processes(
+    server: embedded.Server, people: Sequence[UUID], home: Path, account: str
+) -> AsyncIterator[Market]:
     simulator, poller = free_address(), free_address()
+    accounts = home / "accounts.toml"
+    accounts.write_text(
+        ACCOUNT.format(simulator.url(), SIMULATOR_REQUESTS_PER_S) + account, "utf-8"
+    )
     environ = {
         "PATH": os.environ.get("PATH", ""),
         "SONNETTE_SIMULATOR_LISTEN": str(simulator),
         "SONNETTE_POLLER_LISTEN": str(poller),
+        "SONNETTE_PROVIDERS": str(accounts),
         "SONNETTE_LOG_LEVEL": "CRITICAL",  # chaos is a log of its own
         "DATABASE_URL": server.dsn("sonnette_poller"),
     }
@@ -104,12 +124,13 @@ async def _processes(server: embedded.Server, people: Sequence[UUID]) -> AsyncIt
         httpx.AsyncClient(trust_env=False, timeout=60) as web,
         child("sonnette", "simulator", environ=environ),
     ):
-        await _answers(web, f"{simulator.url()}/livez")
+        await answers(web, f"{simulator.url()}/livez")
         async with child("poller", environ=environ) as running:
-            await _answers(web, f"{poller.url()}/readyz")
+            await answers(web, f"{poller.url()}/readyz")
             yield Market(
                 server.dsn(),
                 server.dsn("sonnette_gateway"),
+                server.dsn("sonnette_service"),
                 simulator,
                 running,
                 poller,
@@ -119,7 +140,8 @@ async def _processes(server: embedded.Server, people: Sequence[UUID]) -> AsyncIt
             )
 
 
-async def _answers(web: httpx.AsyncClient, url: str) -> None:
+async def answers(web: httpx.AsyncClient, url: str) -> None:
+    """Wait until it does."""
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         with contextlib.suppress(httpx.TransportError):

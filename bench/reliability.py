@@ -11,21 +11,17 @@ import random
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
-import msgspec
 import psycopg
-from websockets.asyncio.client import ClientConnection, connect
 
-from bench import machine, report, speech
+from bench import machine, report
 from bench.figures import percentile
 from bench.provided import BUY, Market, market
-from bench.stack import free_address, gateway, new_secret
-from process.tokens import mint
+from bench.screen import Screen, screens
 
 USERS = 50
 PER_S = 30.0
@@ -56,25 +52,6 @@ HEAD = (
 )
 
 
-@dataclass
-class Screen:
-    """What the sockets showed: the first `received` of each activation, by the wall clock."""
-
-    shown: dict[str, float] = field(default_factory=dict)
-    joined: int = 0
-
-    async def watch(self, socket: ClientConnection) -> None:
-        """Read to the end of the socket."""
-        async for frame in socket:
-            said = msgspec.json.decode(frame)
-            if said[3] == "postgres_changes":
-                row = said[4]["data"]["record"]
-                if row["status"] == "received" and row["sms_code"]:
-                    self.shown.setdefault(row["id"], time.time())
-            elif said[3] == "system":
-                self.joined += 1
-
-
 @dataclass(frozen=True)
 class Outcome:
     """How it went; `wrong`: what must be empty, a sentence each."""
@@ -88,33 +65,11 @@ class Outcome:
 
 async def measure(count: int, per_s: float, tail_s: float) -> Outcome:
     """Buy under chaos, wait until nothing is left to come, and compare both ends."""
-    async with market(USERS) as one, _screen(one) as screen:
+    async with market(USERS) as one, screens(one) as screen:
         await one.script("/sim/chaos", **CHAOS)
         await _buy(one, count, per_s)
         await _until_over(one, tail_s)
         return await _compared(one, screen, count)
-
-
-@asynccontextmanager
-async def _screen(one: Market) -> AsyncIterator[Screen]:
-    """A socket for each user, all joined."""
-    secret, address, screen = new_secret(), free_address(), Screen()
-    async with gateway(one.gateway_dsn, address, secret), asyncio.TaskGroup() as tasks:
-        sockets = []
-        for user in one.users:
-            token = mint(secret, user, datetime.now(UTC), 86_400)
-            url = f"{address.url().replace('http', 'ws', 1)}{speech.PATH}&apikey={token}"
-            socket = await connect(url, compression=None, max_size=None)
-            await socket.send(speech.join(token, filter=f"user_id=eq.{user}").decode())
-            tasks.create_task(screen.watch(socket))
-            sockets.append(socket)
-        while screen.joined < len(sockets):
-            await asyncio.sleep(0.05)
-        try:
-            yield screen
-        finally:
-            for socket in sockets:
-                await socket.close()
 
 
 async def _buy(one: Market, count: int, per_s: float) -> None:

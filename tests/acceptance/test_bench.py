@@ -29,10 +29,12 @@ def test_the_benchmark_measures_everything_and_cleans_up() -> None:
         "Kill",
         "Beside",
         "Memory",
+        "Webhook",
         "Kill",
     ]
     delays = re.findall(r"^\| (gateway|bare relay) \|.*\| (\S+) \|$", run.stdout, re.MULTILINE)
     assert delays == [("gateway", "0"), ("gateway", "0"), ("bare relay", "0")]
+    assert re.search(r"^\| 5 \| 10 \|.*\| 0 \|$", run.stdout, re.MULTILINE), run.stdout
     assert re.search(r"^\| 400 \|.*\| 0 \| (yes|no) \|$", run.stdout, re.MULTILINE)
     crashes = re.findall(
         r"^\| 50 \| 20 \|(?:.*\|) (\d+ \| \d+ \| \d+ \| \d+) \|$", run.stdout, re.MULTILINE
