@@ -201,6 +201,12 @@ set dialect = excluded.dialect, markup = excluded.markup, state = excluded.state
     seen_at = excluded.seen_at, webhook_secret_sha256 = excluded.webhook_secret_sha256,
     webhook_addresses = excluded.webhook_addresses
 
+-- name: account_state
+-- How the account did when it was last held, and for how many seconds nothing is to be asked of its provider.
+select state, state_reason, failures,
+       greatest(0, coalesce(extract(epoch from open_until - clock_timestamp()), 0))::float8
+from sonnette.accounts where name = %(account)s
+
 -- name: offers_fetched
 -- The price for users is the provider's x markup, rounded half up (round(numeric) does, above zero).
 insert into sonnette.offers (account, service_code, country_code, provider_price, price, stock, fetched_at)

@@ -31,7 +31,7 @@ from poller.providers.answers import (
     NotKnown,
 )
 from poller.purchase import mistaken
-from poller.steps import Cancel, Heard, led_nowhere, word
+from poller.steps import Cancel, Heard, led_nowhere, said_s, word
 from poller.store import DatabaseClock
 from poller.strangers import Strangers
 from poller.watchlist import Watchlist
@@ -203,4 +203,4 @@ def _hopeless(active: ActiveAnswer) -> bool:
     """Whether asking for each number by itself would fare no better."""
     if isinstance(active, AccountRefused):
         return active.word != NO_LIST
-    return isinstance(active, NoAnswer)
+    return isinstance(active, NoAnswer) or said_s(active) > 0

@@ -28,6 +28,15 @@ async def seen(session: Session, account: Account, state: State, open_s: float |
     )
 
 
+async def last_seen(session: Session, account: Account) -> tuple[State, float]:
+    """How the account did when it was last held by anybody, and the seconds left of its pause."""
+    found = await session.rows("account_state", account=account.name)
+    if not found:
+        return State(), 0.0
+    name, reason, failures, left_s = found[0]
+    return State(name, reason, failures), left_s
+
+
 async def store(session: Session, account: Account, found: PriceList) -> None:
     """Store the list of an account that was seen."""
     async with session.transaction() as transaction:

@@ -27,6 +27,7 @@ from poller.providers.answers import (
 )
 from poller.providers.base import Order
 from poller.work import (
+    AWAITS_ANOTHER,
     CLOSE_TO_EXPIRY,
     Change,
     Ended,
@@ -140,12 +141,18 @@ def taken_back(row: Row, now: datetime) -> Outcome:
 
 def led_nowhere(row: Row, heard: Heard, doing: str, *changes: Change) -> Outcome:
     """Leave the row as it is (but for news) and try again later; nobody's request is answered."""
-    answer = heard.answer
-    said_s = answer.retry_after_s if isinstance(answer, AccountRefused) else None
     failures = row.attempts if row.last_error is not None else 0
-    wait_s = schedule.retry_s(failures, seed(row), said_s=said_s)
-    error = f"{doing}: {word(answer)}"
+    wait_s = schedule.retry_s(failures, seed(row), said_s=said_s(heard.answer))
+    error = f"{doing}: {word(heard.answer)}"
+    if row.awaits_another:
+        error = f"{AWAITS_ANOTHER}; {error}"
     return Outcome(row, changes, heard.now + timedelta(seconds=wait_s), error)
+
+
+def said_s(answer: object) -> int:
+    """For how many seconds the provider wants to be left alone; 0 where it does not say."""
+    said = answer.retry_after_s if isinstance(answer, AccountRefused | Unexpected) else None
+    return min(said or 0, schedule.MAX_SAID_S)
 
 
 def word(answer: Answer) -> str:

@@ -17,6 +17,9 @@ from poller.providers.answers import Sms
 LIFETIME = timedelta(minutes=20)  # where the provider does not say when a number ends
 CLOSE_TO_EXPIRY = timedelta(seconds=60)  # two clocks and a slow answer
 
+# Begins last_error of a row whose provider was seen to wait for one more SMS before it failed.
+AWAITS_ANOTHER = "another SMS awaited"
+
 RequestKind: TypeAlias = Literal["buy", "check", "cancel", "finish", "another", "recover"]
 Source: TypeAlias = Literal["poller", "recover", "webhook"]
 NumberState: TypeAlias = Literal["alive", "over", "unknown"]
@@ -96,6 +99,12 @@ class Row:
     @property
     def ends_at(self) -> datetime:
         return self.expires_at or self.created_at + LIFETIME
+
+    @property
+    def awaits_another(self) -> bool:
+        """Whether the provider has been seen to wait for one more SMS, and to show none."""
+        looked = self.status == "pending" and self.charged and self.attempts > 0
+        return looked and (self.last_error is None or self.last_error.startswith(AWAITS_ANOTHER))
 
     def asked_for(self, kind: RequestKind) -> bool:
         return any(request.kind == kind for request in self.requests)

@@ -130,6 +130,9 @@ class AccountWorker:
         try:
             self._priced = self._priced or await store.has_offers()
             self._paused = await store.is_paused()
+            self._breaker.resume(
+                *await offers.last_seen(session, self._account), now_s=time.monotonic()
+            )
             self._problem = None
             log.info("holding the account", extra={"account": self._account.name})
             self._told = None
@@ -244,8 +247,8 @@ class AccountWorker:
         """Fetch the price list, now and every ten minutes, and see what else the provider has."""
         backoff = Backoff(1, 60)
         while True:
-            if self._paused:
-                await asyncio.sleep(PAUSED_LOOK_S)
+            if self._paused or self._breaker.is_open:
+                await asyncio.sleep(PAUSED_LOOK_S if self._paused else HELD_PAUSE_S)
                 continue
             answer = await self._asker.prices()
             if isinstance(answer, PriceList):

@@ -91,10 +91,12 @@ class Unexpected:
     """Something that no documentation has. What it did is not known.
 
     `word`: the error word if it looks like one, else the kind of body: html, json, empty, text, or
-    http_<status>. At most 40 characters, none of them from an SMS.
+    http_<status>. At most 40 characters, none of them from an SMS. `retry_after_s`: how long a
+    server that fails wants to be left alone, where it says so.
     """
 
     word: str
+    retry_after_s: int | None = None
 
 
 @dataclass(frozen=True)
@@ -114,10 +116,14 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Arrived:
-    """The newest SMS on the number, and those before it as far as the provider told them."""
+    """The newest SMS on the number, and those before it as far as the provider told them.
+
+    `whole`: the provider always tells all of them, so one that is not there has not come.
+    """
 
     sms: Sms
     earlier: tuple[Sms, ...] = ()
+    whole: bool = False
 
     @property
     def every(self) -> tuple[Sms, ...]:

@@ -149,7 +149,7 @@ def _answer(
         return AccountRefused("UNAUTHORIZED", reply.retry_after_s)
     found = _read(reply)
     if isinstance(found, Garbage):
-        return Unexpected(found.label)
+        return wire.failing(reply, found.label)
     try:
         return on_sentence(found) if isinstance(found, Sentence) else on_document(found)
     except ValueError:
@@ -187,7 +187,7 @@ def _bought_sentence(said: Sentence) -> BuyAnswer:
 
 def _status(order: Sold) -> StatusAnswer:
     if order.sms:
-        return Arrived(order.sms[-1], order.sms[:-1])
+        return Arrived(order.sms[-1], order.sms[:-1], whole=True)
     return Waiting() if order.alive else Cancelled()
 
 

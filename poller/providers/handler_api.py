@@ -171,7 +171,8 @@ def _answer(
     if isinstance(found, Garbage):
         # The wall in front of a provider that was asked too fast; it never heard the question.
         blocked = EDGE_BLOCK.match(reply.body.lstrip())
-        return AccountRefused("RATE_LIMIT", EDGE_BAN_S) if blocked else Unexpected(found.label)
+        limited = AccountRefused("RATE_LIMIT", EDGE_BAN_S)
+        return limited if blocked else wire.failing(reply, found.label)
     try:
         if isinstance(found, Word):
             return first(found) or _account_refused(found, reply) or on_word(found)

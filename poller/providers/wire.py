@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import TypeAlias, TypeVar, cast
 
+from poller.providers.answers import Unexpected
+
 Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | Decimal | bool | None"
 Document: TypeAlias = dict[str, Json] | list[Json]
 T = TypeVar("T")
@@ -64,6 +66,11 @@ class Garbage:
     """Not a word and not a document."""
 
     label: str
+
+
+def failing(reply: Reply, label: str) -> Unexpected:
+    """What is not understood. A server that fails may say when to come back, as 503 does."""
+    return Unexpected(label, reply.retry_after_s if reply.http_status >= 500 else None)
 
 
 class NotDocumented(ValueError):

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from uuid import UUID
 
 import httpx
 import psycopg
@@ -102,6 +103,46 @@ async def test_a_rate_limit_is_kept_by_the_whole_account(world: Polling) -> None
     await eventually(lambda: world.provider.calls != calls)
     assert (utc_now() - began).total_seconds() > 2
     await world.becomes(other, "pending")
+
+
+async def test_a_pause_that_a_failing_server_asks_for_outlasts_a_restart(
+    database: Database,
+) -> None:
+    async with simulated(database) as (world, settings):
+        await world.script(never=True)
+        async with running(settings):
+            user = await world.user()
+            await world.bought(user)
+            await world.script(action=LIST, http_status=503, retry_after_s=600, times=1)
+            await eventually(lambda: is_left_alone(world))
+        with pytest.raises(psycopg.Error, match="out of order just now"):
+            await world.buy(user)
+        calls = world.provider.calls.copy()
+        async with running(settings):
+            await world.becomes(await overdue(world, user), "failed")  # the fence: it is at work
+        assert world.provider.calls == calls
+        assert await is_left_alone(world)
+
+
+async def is_left_alone(world: Polling) -> bool:
+    row = await world.one(
+        "select state_reason, open_until - clock_timestamp() > interval '500 s' as long"
+        " from sonnette.accounts where state = 'open' union all select null, false limit 1"
+    )
+    return (row["state_reason"], row["long"]) == ("http_503", True)
+
+
+async def overdue(world: Polling, user: UUID) -> UUID:
+    """A purchase that has waited for so long that it is given up without asking anybody."""
+    row = await world.one(
+        """insert into public.activations
+               (user_id, provider, service_code, country_code, status, price, created_at)
+           values (%s, 'simulator', 'wa', '6', 'requested', 0.5, now() - interval '3 min')
+           returning id""",
+        user,
+    )
+    assert isinstance(row["id"], UUID)
+    return row["id"]
 
 
 async def test_a_row_that_an_operator_holds_does_not_hold_up_the_others(world: Polling) -> None:

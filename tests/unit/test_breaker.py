@@ -69,6 +69,36 @@ def test_a_retry_after_is_kept_up_to_ten_minutes_whatever_else_is_heard() -> Non
     assert one.wait_s(100) == 600
 
 
+def test_a_failure_that_says_when_to_come_back_is_obeyed_at_once() -> None:
+    one = breaker()
+    one.heard(Unexpected("http_503", 40), 100)
+    assert (one.state, one.wait_s(100)) == (State("open", "http_503", 1), 40)
+    one.probed(Unexpected("http_503", 86_400), 140)
+    assert one.wait_s(140) == 600
+    one.probed(Waiting(), 740)
+    assert one.state == State()
+
+
+def test_a_pause_that_somebody_else_was_told_of_is_kept() -> None:
+    one, left = breaker(), State("refused", "RATE_LIMIT", 2)
+    one.resume(left, 300, 100)
+    assert (one.state, one.wait_s(100)) == (left, 300)
+    one.heard(Waiting(), 101)  # a straggler
+    assert one.is_open
+    one.probed(Waiting(), 400)
+    assert one.state == State()
+
+
+def test_a_pause_that_is_over_or_that_we_know_better_is_not_taken_over() -> None:
+    one = breaker()
+    one.resume(State("refused", "BANNED"), 0, 100)
+    one.resume(State(), 300, 100)
+    assert not one.is_open
+    one.heard(AccountRefused("RATE_LIMIT", 7), 100)
+    one.resume(State("open", "http_502"), 300, 100)
+    assert (one.state.name, one.wait_s(100)) == ("refused", 7)
+
+
 @pytest.mark.parametrize("failure", FAILURES)
 def test_failures_open_it_only_in_a_row(failure: object) -> None:
     one = breaker()

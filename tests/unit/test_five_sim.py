@@ -117,6 +117,11 @@ def test_what_a_purchase_is_answered_with(http_status: int, body: object, answer
     assert five_sim.bought(reply(body, http_status)) == answer
 
 
+def told(newest: Sms, earlier: tuple[Sms, ...] = ()) -> Arrived:
+    """5sim tells every SMS of a number."""
+    return Arrived(newest, earlier, whole=True)
+
+
 @pytest.mark.parametrize(
     ("body", "answer"),
     [
@@ -124,13 +129,13 @@ def test_what_a_purchase_is_answered_with(http_status: int, body: object, answer
         (order("RECEIVED"), Waiting()),
         (order("RECEIVED", sms=[]), Waiting()),
         (order("RECEIVED", sms=[{**FIRST, "code": "", "text": ""}]), Waiting()),
-        (order("RECEIVED", sms=[FIRST]), Arrived(FIRST_READ)),
-        (order("FINISHED", sms=[FIRST]), Arrived(FIRST_READ)),
-        (order("TIMEOUT", sms=[FIRST]), Arrived(FIRST_READ)),
-        (order("RECEIVED", sms=[FIRST, SECOND]), Arrived(SECOND_READ, (FIRST_READ,))),
-        (order("RECEIVED", sms=[SECOND, FIRST]), Arrived(SECOND_READ, (FIRST_READ,))),
-        (order("RECEIVED", sms=[{**FIRST, "code": ""}]), Arrived(Sms(None, FIRST["text"]))),
-        (order("RECEIVED", sms=[{"code": 7}, {"code": 8}]), Arrived(Sms("8"), (Sms("7"),))),
+        (order("RECEIVED", sms=[FIRST]), told(FIRST_READ)),
+        (order("FINISHED", sms=[FIRST]), told(FIRST_READ)),
+        (order("TIMEOUT", sms=[FIRST]), told(FIRST_READ)),
+        (order("RECEIVED", sms=[FIRST, SECOND]), told(SECOND_READ, (FIRST_READ,))),
+        (order("RECEIVED", sms=[SECOND, FIRST]), told(SECOND_READ, (FIRST_READ,))),
+        (order("RECEIVED", sms=[{**FIRST, "code": ""}]), told(Sms(None, FIRST["text"]))),
+        (order("RECEIVED", sms=[{"code": 7}, {"code": 8}]), told(Sms("8"), (Sms("7"),))),
         (order("CANCELED"), Cancelled()),
         (order("TIMEOUT"), Cancelled()),
         (order("BANNED"), Cancelled()),
@@ -141,6 +146,10 @@ def test_what_a_purchase_is_answered_with(http_status: int, body: object, answer
 )
 def test_what_a_check_is_answered_with(body: object, answer: object) -> None:
     assert five_sim.status(reply(body)) == answer
+
+
+def test_too_many_questions_from_one_address_are_a_503_that_may_say_for_how_long() -> None:
+    assert five_sim.status(reply("limit", 503, 7)) == Unexpected("http_503", 7)
 
 
 @pytest.mark.parametrize("http_status", [400, 404])

@@ -200,6 +200,13 @@ def test_a_cancel_that_comes_too_early_may_say_how_old_the_number_must_be() -> N
 
 
 @pytest.mark.parametrize("parse", PARSERS)
+def test_a_failing_server_may_say_when_to_come_back(parse: Callable[[Reply], object]) -> None:
+    assert parse(reply("busy", 503, 30)) == Unexpected("http_503", 30)
+    assert parse(reply("BAD_KEY", 503)) == Unexpected("http_503")
+    assert parse(reply("<html>", 404, 30)) == Unexpected("http_404")
+
+
+@pytest.mark.parametrize("parse", PARSERS)
 @pytest.mark.parametrize(
     ("answer", "refused"),
     [
