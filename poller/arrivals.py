@@ -35,6 +35,12 @@ def arrivals(
     ]
 
 
+def the_same_again(row: Row, sms: Sms, now: datetime) -> SmsArrived:
+    """An SMS that says what the one before it said, and is known to be another one."""
+    place = len(row.known) + len(row.late) + 1
+    return SmsArrived(sms, now, dedupe_key(row, place, sms))
+
+
 def completions(row: Row, reported: Sequence[Sms]) -> list[TextCompleted]:
     """The texts that the report has for stored SMS of which only the code is known."""
     left = list(reported)

@@ -5,11 +5,12 @@ the number is over; an SMS that turned up is delivered, whatever else was meant;
 expected leaves everything as it was.
 """
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from poller import rereading
 from poller.accounts import CANCEL_AFTER_S, Account
-from poller.arrivals import arrivals
+from poller.arrivals import arrivals, the_same_again
 from poller.providers.answers import (
     Arrived,
     AskedAgain,
@@ -32,11 +33,13 @@ from poller.steps import (
     led_nowhere,
     still_waiting,
     taken_back,
+    word,
 )
 from poller.work import AnotherRefused, CancelRefused, Ended, Outcome, Row
 
 TRY_CANCEL_AGAIN = timedelta(seconds=15)
 NOT_KNOWN = "unknown_to_provider"
+STILL_SHOWN = "another SMS asked for, and not seen to be awaited"
 
 
 def course_for(row: Row, account: Account, now: datetime) -> Course | Outcome:
@@ -81,9 +84,9 @@ def _look(row: Row, order_id: str) -> Course:
     match heard.answer:
         case Waiting():
             return still_waiting(row, heard.now)
-        case Arrived():
+        case Arrived() as shown:
             news = _with_news(row, heard)
-            return news or (yield from _ask_for_more(row, order_id))
+            return news or (yield from _shown_again(row, order_id, shown, heard.now))
         case Cancelled():
             return taken_back(row, heard.now)
         case NotKnown() if _wants_another(row):
@@ -97,12 +100,16 @@ def _wants_another(row: Row) -> bool:
     return row.charged and (row.attempts == 0 or row.asked_for("another"))
 
 
-def _ask_for_more(row: Row, order_id: str) -> Course:
-    """The row went back to `pending`, and the provider still shows the SMS that we have."""
+def _shown_again(row: Row, order_id: str, shown: Arrived, now: datetime) -> Course:
+    """The row went back to `pending`, and the provider shows an SMS that we have, or its like."""
+    if row.awaits_another and not shown.whole:
+        return became(row, now, "received", the_same_again(row, shown.sms, now))
     heard = yield AskAgain(order_id)
     match heard.answer:
-        case AskedAgain():
+        case AskedAgain() if shown.whole:
             return still_waiting(row, heard.now)
+        case AskedAgain():
+            return (yield from _agreed(row, order_id))
         case Refused():
             return _no_other(row, heard, "another_refused")
         case NotKnown():
@@ -111,6 +118,15 @@ def _ask_for_more(row: Row, order_id: str) -> Course:
             return taken_back(row, heard.now)
         case _:
             return led_nowhere(row, heard, "another SMS")
+
+
+def _agreed(row: Row, order_id: str) -> Course:
+    """Whether the provider shows no SMS now: only then is the next that it shows another one."""
+    heard = yield Check(order_id)
+    waits = still_waiting(row, heard.now)
+    if isinstance(heard.answer, Waiting):
+        return waits
+    return _with_news(row, heard) or replace(waits, error=f"{STILL_SHOWN}: {word(heard.answer)}")
 
 
 def _no_other(row: Row, heard: Heard, failure: str) -> Outcome:
@@ -197,12 +213,15 @@ def _cancel_refused(row: Row, order_id: str, account: Account, refused: Refused)
 
 def _kept(row: Row, account: Account, refused: Refused, now: datetime) -> Outcome:
     """The provider keeps the number: it goes on waiting, and the user learns from when not."""
-    if refused.word != "EARLY_CANCEL_DENIED":
-        return became(row, now, "pending", CancelRefused("cancel_refused", None))
-    min_age_s = refused.cancel_after_s or max(account.cancel_after_s, CANCEL_AFTER_S)
-    allowed = row.created_at + timedelta(seconds=min_age_s)
-    again = allowed if allowed > now else now + TRY_CANCEL_AGAIN
-    return became(row, now, "pending", CancelRefused("cancel_too_early", again))
+    change = CancelRefused("cancel_refused", None)
+    if refused.word == "EARLY_CANCEL_DENIED":
+        min_age_s = refused.cancel_after_s or max(account.cancel_after_s, CANCEL_AFTER_S)
+        allowed = row.created_at + timedelta(seconds=min_age_s)
+        again = allowed if allowed > now else now + TRY_CANCEL_AGAIN
+        change = CancelRefused("cancel_too_early", again)
+    kept = became(row, now, "pending", change)
+    # Of a number that is paid for nobody has seen whether it waits for another SMS.
+    return replace(kept, error=f"cancel: {refused.word}") if row.charged else kept
 
 
 def _cancel_unknown(row: Row, order_id: str) -> Course:
@@ -235,8 +254,9 @@ def _close(row: Row, order_id: str, last: Heard) -> Course:
         case Refused() if heard.now >= row.ends_at:
             # Paid for and past its time: whatever the provider minds, nothing is left to be had.
             return became(row, heard.now, "completed", *news, Ended("completed"))
-        case Refused():
-            return still_waiting(row, heard.now, *news)
+        case Refused() as refused:
+            waits = still_waiting(row, heard.now, *news)
+            return replace(waits, error=f"finish: {refused.word}")
         case _:
             return led_nowhere(row, heard, "finish", *news)
 

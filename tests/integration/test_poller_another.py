@@ -13,7 +13,7 @@ from poller.simulated import Number
 from poller.simulator import utc_now
 from tests.facts import eventually
 from tests.fixtures.postgres import Database
-from tests.polling import Polling, polling
+from tests.polling import Polling, polling, running, simulated
 
 BACK_TO_PENDING = "update public.activations set status = 'pending' where id = %s"
 
@@ -56,6 +56,24 @@ async def test_fault_10_a_number_of_which_another_sms_is_wanted_is_looked_at(
     assert (received["sms_code"], received["sms_count"]) == ("222222", 2)
     assert [code for code, _ in await world.messages(id)] == ["111111", "222222"]
     assert await world.wallet(user) == ("9.50", "0.00")
+
+
+async def test_the_same_code_once_more_is_another_sms_even_where_no_list_shows_it(
+    database: Database,
+) -> None:
+    """The provider waits, and then shows a code: that it is the old one does not make it old."""
+    async with (
+        simulated(database, dialect="smshub") as (world, settings),
+        running(settings, dialect="smshub", api_key="demo-smshub"),
+    ):
+        user, id, number = await paid(world)
+        assert await world.answered(await world.ask(user, id, "another")) == "pending"
+        await world.looked_at(id)
+        world.provider.deliver(number, "Your code is 111111", None, utc_now())
+        received = await world.becomes(id, "received")
+        assert (received["sms_code"], received["sms_count"]) == ("111111", 2)
+        assert [code for code, _ in await world.messages(id)] == ["111111", "111111"]
+        assert await world.wallet(user) == ("9.50", "0.00")
 
 
 async def test_an_operator_who_types_pending_asks_for_another_too(world: Polling) -> None:

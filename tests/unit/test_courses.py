@@ -240,8 +240,8 @@ def test_a_refused_cancel_is_not_believed_before_the_number_was_seen(answer: Ans
 
 
 def test_a_row_sent_back_to_pending_asks_for_another_sms() -> None:
-    asked, outcome = follow(charged("pending"), Arrived(SMS), AskedAgain())
-    assert asked == [Check(ORDER), AskAgain(ORDER)]
+    asked, outcome = follow(charged("pending"), Arrived(SMS), AskedAgain(), Waiting(again=True))
+    assert asked == [Check(ORDER), AskAgain(ORDER), Check(ORDER)]
     assert outcome.changes == ()
     assert outcome.error is None
 
