@@ -3,14 +3,17 @@
 import asyncio
 import shutil
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import httpx
+import pytest
 
 from process.settings import Address
 from tests.facts import eventually
+from tests.needs import needs_caddy, needs_nginx
 from tests.served import free_address
 
 DEPLOY = Path(__file__).parents[2] / "deploy"
@@ -41,6 +44,14 @@ class Backends:
     before: Address
 
 
+class Proxy(Protocol):
+    """One of the two: starts it, at an address that the test may choose; its URL."""
+
+    def __call__(
+        self, behind: Backends, folder: Path, at: Address | None = None
+    ) -> AbstractAsyncContextManager[str]: ...
+
+
 def site(name: str, behind: Backends, changes: dict[str, str]) -> str:
     """That file of deploy/, with the addresses of a test."""
     text = (DEPLOY / name).read_text()
@@ -56,9 +67,9 @@ def site(name: str, behind: Backends, changes: dict[str, str]) -> str:
 
 
 @asynccontextmanager
-async def nginx(behind: Backends, folder: Path) -> AsyncIterator[str]:
+async def nginx(behind: Backends, folder: Path, at: Address | None = None) -> AsyncIterator[str]:
     """nginx on deploy/nginx.conf; its URL."""
-    at = free_address()
+    at = at or free_address()
     changes = {"listen 80;": f"listen {at};", "/var/log/nginx/sonnette.log": f"{folder}/access.log"}
     (folder / "site.conf").write_text(site("nginx.conf", behind, changes))
     (folder / "nginx.conf").write_text(NGINX.format(folder=folder))
@@ -68,14 +79,20 @@ async def nginx(behind: Backends, folder: Path) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def caddy(behind: Backends, folder: Path) -> AsyncIterator[str]:
+async def caddy(behind: Backends, folder: Path, at: Address | None = None) -> AsyncIterator[str]:
     """Caddy on deploy/Caddyfile; its URL. Only its own name asks for a certificate."""
-    at = free_address()
+    at = at or free_address()
     text = site("Caddyfile", behind, {"sms.example.org {": f"http://{at} {{"})
     (folder / "Caddyfile").write_text(CADDY.format(site=text))
     command = ["caddy", "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
     async with _running(command, at, folder) as url:
         yield url
+
+
+PROXIES = [
+    pytest.param(nginx, marks=needs_nginx, id="nginx"),
+    pytest.param(caddy, marks=needs_caddy, id="Caddy"),
+]
 
 
 @asynccontextmanager

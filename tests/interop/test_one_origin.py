@@ -6,8 +6,8 @@ supabase-js, unmodified, finds the socket, the functions and what is not Sonnett
 import asyncio
 import json
 from asyncio.subprocess import PIPE
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -25,16 +25,11 @@ from tests.fixtures.postgres import Database
 from tests.fixtures.service import running_service
 from tests.gateway_process import SECRET, GatewayProcess, anon_key
 from tests.interop.conftest import User
-from tests.interop.proxies import Backends, caddy, nginx
+from tests.interop.proxies import PROXIES, Backends, Proxy
 from tests.market import Market
-from tests.needs import NODE_CLIENT, find_node, needs_caddy, needs_nginx, needs_node
+from tests.needs import NODE_CLIENT, find_node, needs_node
 from tests.served import served
 
-Proxy = Callable[[Backends, Path], AbstractAsyncContextManager[str]]
-PROXIES = [
-    pytest.param(nginx, marks=needs_nginx, id="nginx"),
-    pytest.param(caddy, marks=needs_caddy, id="Caddy"),
-]
 LINE_LIMIT_S = 20
 
 
