@@ -4,6 +4,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from playwright.async_api import (
     Browser,
@@ -18,6 +19,15 @@ from playwright.async_api import (
 from tests.facts import eventually
 
 DESKTOP = (1100, 900)
+# When each code was first to be seen, by the page's own clock.
+KEEP_SHOWN = """
+    window.shown = {};
+    new MutationObserver(() => {
+        for (const { textContent: code } of document.querySelectorAll(".number .code")) {
+            requestAnimationFrame(() => window.shown[code] ??= Date.now());
+        }
+    }).observe(document, { childList: true, subtree: true, characterData: true });
+"""
 LIVE_LIMIT_MS = 20_000
 # A toast goes after 8 s: each is kept as it comes, [title, line].
 KEEP_TOASTS = """
@@ -95,6 +105,11 @@ class Tab:
         [line] = await eventually(lambda: self.toasts(title, part))
         return line
 
+    async def shown_at(self, code: str) -> datetime:
+        """When the page first showed it, once it has."""
+        at_ms = await eventually(lambda: self.page.evaluate("code => window.shown[code]", code))
+        return datetime.fromtimestamp(at_ms / 1000, UTC)
+
     def button(self, name: str) -> Locator:
         """The first button whose name begins so."""
         return self.page.get_by_role("button", name=re.compile(f"^{name}")).first
@@ -103,7 +118,8 @@ class Tab:
 async def new_tab(context: BrowserContext, url: str) -> Tab:
     """One more tab of a browser's profile."""
     tab = Tab(await context.new_page())
-    await tab.page.add_init_script(KEEP_TOASTS)
+    for script in (KEEP_TOASTS, KEEP_SHOWN):
+        await tab.page.add_init_script(script)
     tab.listen()
     await tab.page.goto(url)
     return tab

@@ -6,9 +6,11 @@ import os
 import signal
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime, timedelta
 
 import httpx
 from playwright.async_api import Browser, expect
+from psycopg import AsyncConnection
 
 from tests.browser.tab import Tab, new_tab, open_tab
 from tests.facts import eventually
@@ -25,6 +27,7 @@ CHANGE = "📨 [REALTIME] Changement détecté: {phone: "
 RECEIVED = "✅ [REALTIME] SMS reçu en temps réel! {phone: "
 RELOAD = "⚡ [REALTIME] SMS reçu, rechargement des activations..."
 CODE_LIMIT_MS = 30_000
+PROMISED = timedelta(seconds=10)
 SLOW_3G = {
     "offline": False,
     "latency": 2000,
@@ -63,13 +66,20 @@ def frozen(pid: int) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
-async def wait_for_sms(running: Running, script: dict[str, object]) -> None:
+async def script(running: Running, **next_number: object) -> None:
     """What the provider does with the next number."""
+    await steer(running, "script", {"times": 1, **next_number})
+
+
+async def deliver(running: Running, phone: str, code: str) -> None:
+    """The provider receives an SMS for that number now."""
+    await steer(running, f"numbers/{phone}/sms", {"text": f"Your code is {code}", "code": code})
+
+
+async def steer(running: Running, path: str, asked: dict[str, object]) -> None:
     async with httpx.AsyncClient() as client:
-        answer = await client.post(
-            f"{running.fact('simulator')}/sim/script", json={"times": 1, **script}
-        )
-    assert answer.status_code == httpx.codes.NO_CONTENT, answer.text
+        answer = await client.post(f"{running.fact('simulator')}/sim/{path}", json=asked)
+    assert answer.is_success, answer.text
 
 
 async def buy(tab: Tab) -> str:
@@ -87,6 +97,20 @@ async def code_of(tab: Tab, phone: str, limit_ms: int = CODE_LIMIT_MS) -> str:
     card = tab.page.locator(".number", has_text=phone)
     await expect(card.locator(".code")).to_be_visible(timeout=limit_ms)
     return await card.locator(".code").inner_text()
+
+
+async def committed_at(running: Running, code: str) -> datetime:
+    """When the transaction that brought this code began: no later than it was in the database."""
+    async with await AsyncConnection.connect(running.fact("database")) as connection:
+        found = await connection.execute(
+            "select min(at) from sonnette.changes"
+            " where table_name = 'activations' and record ->> 'sms_code' = %s",
+            (code,),
+        )
+        row = await found.fetchone()
+    assert row is not None
+    assert isinstance(row[0], datetime)
+    return row[0]
 
 
 async def test_1_connected_bought_and_shown_at_once_with_its_notification(
@@ -137,7 +161,7 @@ async def test_3_on_slow_3g_the_fallback_finds_it_and_the_socket_agrees_later(
     """The socket is held up as well as slow: what shows the SMS is the fallback alone."""
     async with french(browser, running) as tab:
         network = await tab.page.context.new_cdp_session(tab.page)
-        await wait_for_sms(running, {"delay_s": 8})
+        await script(running, never=True)
         phone = await buy(tab)
         gateway = running.pid_of("gateway")
         assert gateway is not None
@@ -148,12 +172,15 @@ async def test_3_on_slow_3g_the_fallback_finds_it_and_the_socket_agrees_later(
             await expect(tab.page.locator("#connection")).to_have_text(
                 "Interrogation", timeout=CODE_LIMIT_MS
             )
-            code = await code_of(tab, phone)
+            await deliver(running, phone, "246810")
+            assert await code_of(tab, phone) == "246810"
             assert await tab.line("🔁 [FALLBACK] Changement détecté")
             assert await tab.toast("SMS reçu !", phone)
+            took = await tab.shown_at("246810") - await committed_at(running, "246810")
+            assert took < PROMISED
         await network.send("Network.emulateNetworkConditions", NO_LIMIT)
         await tab.is_live()
-        assert await code_of(tab, phone) == code
+        assert await code_of(tab, phone) == "246810"
         await buy(tab)  # the fence: what the socket brings now comes after all of that
         assert len(await tab.toasts("SMS reçu !", phone)) == 1
         assert not any(line.startswith(f"{RECEIVED}{phone}") for line in tab.lines)
@@ -163,10 +190,10 @@ async def test_scenario_1_within_3_s_and_scenario_2_later(
     browser: Browser, running: Running
 ) -> None:
     async with french(browser, running) as tab:
-        await wait_for_sms(running, {"delay_s": 1})
+        await script(running, delay_s=1)
         soon = await buy(tab)
         assert await code_of(tab, soon)
-        await wait_for_sms(running, {"delay_s": 12})
+        await script(running, delay_s=5)
         later = await buy(tab)
         await expect(tab.page.locator(".number", has_text=later).locator(".status")).to_have_text(
             "En attente du SMS"

@@ -3,21 +3,12 @@
 The lock names no registry, so that any will do.
 """
 
-import subprocess
 from pathlib import Path
 
+from tests.browser.web_tools import tool
 from tests.needs import WEB, needs_web
 
-LIMIT_S = 300
 STATIC = WEB.parent / "service" / "static"
-
-
-def tool(name: str, *words: str) -> subprocess.CompletedProcess[str]:
-    """One of the tools that `npm ci` brings, run in web/."""
-    program = WEB / "node_modules" / ".bin" / name
-    return subprocess.run(
-        [program, *words], cwd=WEB, capture_output=True, text=True, timeout=LIMIT_S, check=False
-    )
 
 
 @needs_web

@@ -23,7 +23,7 @@ class Told implements Source {
   waits = (): number[] => this.reads.slice(1).map((at, index) => at - this.reads[index]!);
 }
 
-test("the waits grow from 3 s to 30 s, and to 9 s while a number waits", () => {
+test("the waits grow from 3 s to 30 s, and to 6 s while a number waits", () => {
   let [idle, waiting] = [FIRST_WAIT_MS, FIRST_WAIT_MS];
   for (let turn = 0; turn < 20; turn++) {
     idle = longerWait(idle, false);

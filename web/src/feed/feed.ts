@@ -119,7 +119,10 @@ export class Feed {
       .on(LISTEN.SYSTEM, {}, (payload: System) => void this.system(payload))
       .subscribe((status) => {
         this.user.status(status);
-        if (status !== "SUBSCRIBED") this.lost();
+        if (status === "SUBSCRIBED" || this.closed) return;
+        this.lost();
+        // It joins again in a second: with the token of now, or an ended one would be refused for long.
+        void this.client.setAuth();
       });
   }
 
