@@ -1,14 +1,15 @@
 #!/bin/sh
 # Runs every tier of tests/, goes on after a tier that fails, and fails if one did.
 #
-# The tiers that start whole processes run one after the other; the others share two workers.
+# The tiers that start whole processes run one test after the other; the others share two workers, and
+# so do the faults of tests/chaos, each of which has a world of its own.
 # tests/integration runs once more on a PostgreSQL of this machine's packages, where there is one:
 # the newest of /usr/lib/postgresql/*/bin, or what PG_BINDIR names. TIERS="unit acceptance" runs
 # only those.
 set -u
 cd "$(dirname "$0")/.."
 
-tiers=${TIERS:-unit integration acceptance interop browser fuzz}
+tiers=${TIERS:-unit integration acceptance interop browser chaos fuzz}
 failed=
 tier() {
     title=$1
@@ -34,6 +35,7 @@ fi
 tier acceptance tests/acceptance
 tier interop tests/interop
 tier browser tests/browser
+tier chaos -n 2 tests/chaos
 tier fuzz tests/fuzz
 
 echo

@@ -145,6 +145,11 @@ class Record:
         return [event for event in self.events if isinstance(event, kind)]
 
     @property
+    def ends(self) -> list[Ended]:
+        """How its sockets ended."""
+        return [event for event in self.events if isinstance(event, Ended)]
+
+    @property
     def seqs(self) -> list[int]:
         """The number of each change that it was told, as they came."""
         return [event.seq for event in self.events if isinstance(event, Changed)]

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import LiteralString
 from uuid import UUID, uuid4
 
 from psycopg.conninfo import make_conninfo
@@ -24,13 +25,17 @@ from tests.chaos.postgres import OwnPostgres, Template, own_postgres
 from tests.chaos.record import Rows
 from tests.chaos.timeline import Timeline
 from tests.chaos.writers import Writer
-from tests.db_helpers import Connection
+from tests.db_helpers import Connection, value
 from tests.facts import eventually
 from tests.gateway_process import GatewayProcess
 from tests.proxy import Proxy, proxy, to_port, to_socket
 
 JOIN_LIMIT_S = 30
 SETTLE_LIMIT_S = 60
+TERMINATE: LiteralString = """
+    select count(pg_terminate_backend(pid)) from pg_stat_activity
+    where application_name like %s and datname = current_database()
+"""
 NO_SETTINGS: Mapping[str, str] = {}
 
 
@@ -127,13 +132,13 @@ class World:
 
     def writer(
         self, *users: UUID, name: str = "", line: Proxy | None = None, pause_s: float = 0.01,
-        money: bool = True,
-    ) -> Writer:  # fmt: skip
+money: bool = True, kind: type[Writer] = Writer,
+    ) -> Writer:  # fmt: skip  # fmt: skip
         """One more writer of these users' rows, straight to Postgres or over a line."""
         name = name or f"writer-{len(self.writers)}"
         dsn = self.line_dsn(line, "postgres") if line else self.postgres.dsn()
         rng = random.Random(self.rng.random())
-        one = Writer(name, dsn, users, rng, self.timeline, pause_s, money)
+        one = kind(name, dsn, users, rng, self.timeline, pause_s, money)
         self.writers.append(one)
         self._writing.append(self.tasks.create_task(one.run()))
         return one
@@ -151,6 +156,21 @@ class World:
         await eventually(
             lambda: sum(len(writer.committed) for writer in self.writers) >= enough, limit_s
         )
+
+    async def terminate(self, application: str = "sonnette%") -> int:
+        """pg_terminate_backend for the connections of that name; how many there were."""
+        self.timeline.say("postgres", f"terminates {application}")
+        async with await self.connected() as db:
+            return int(str(await value(db, TERMINATE, application)))
+
+    async def is_ready(self, gateway: Gateway) -> bool:
+        """Whether /readyz says so."""
+        return await gateway.process.problems() == []
+
+    @staticmethod
+    async def for_s(wait_s: float) -> None:
+        """Let it go on for so long: a fault's own length, and never a wait for something."""
+        await asyncio.sleep(wait_s)
 
     async def settle(self, limit_s: float = SETTLE_LIMIT_S) -> None:
         """Stop writing, and return once every client has all: a last change is there for each."""
