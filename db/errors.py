@@ -42,6 +42,10 @@ class DatabaseFailed(SonnetteError):
         self.sqlstate = sqlstate
 
 
+class QueueFull(DatabaseFailed):
+    """The notify queue is full to its end: NOTIFY fails, and whatever sends none goes on."""
+
+
 class NotMigrated(DatabaseFailed):
     """The database is there, and Sonnette is not in it, or an older one."""
 
@@ -52,6 +56,7 @@ class NotMigrated(DatabaseFailed):
 
 
 _UNDEFINED = frozenset({"3F000", "42P01", "42883"})  # schema, table, function
+_TOO_MANY = "54000"  # program_limit_exceeded, of which NOTIFY is one case
 _TRY_AGAIN = frozenset({"40001", "40P01", "55P03"})
 
 
@@ -68,6 +73,8 @@ def translate(error: psycopg.Error) -> SonnetteError:
         return DatabaseRefused(state, message, fields)
     if state in _UNDEFINED and "sonnette" in message:
         return NotMigrated(state)
+    if state == _TOO_MANY and "NOTIFY" in message:
+        return QueueFull(state, message)
     return DatabaseFailed(state, f"{message} (SQLSTATE {state})")
 
 

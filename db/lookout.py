@@ -19,7 +19,7 @@ from psycopg.rows import TupleRow
 
 from db.backoff import Backoff
 from db.connect import NoAnswer, connect, limited
-from db.errors import SonnetteError, TryAgain, translated
+from db.errors import QueueFull, SonnetteError, TryAgain, translated
 from db.listener import Listener
 from db.queries import queries
 
@@ -147,6 +147,9 @@ class Lookout:
                 await connection.execute(
                     queries["notify"], {"channel": channel, "payload": payload}
                 )
+        except QueueFull:  # the look says so, and makes up for the rings that are left out
+            self._listener.hearing.unsent()
+            return
         except SonnetteError:
             if not connection.closed:  # else nobody knows whether it was sent
                 self._listener.hearing.unsent()
