@@ -1,8 +1,9 @@
 #!/bin/sh
 # Runs every tier of tests/, goes on after a tier that fails, and fails if one did.
 #
-# The tiers that start whole processes run one test after the other; the others share two workers, and
-# so do the faults of tests/chaos, each of which has a world of its own.
+# The tiers that start whole processes run one test after the other; the others share workers, and
+# so do the faults of tests/chaos, each of which has a world of its own. Tests that mostly wait have
+# more workers than there are cores.
 # tests/integration runs once more on a PostgreSQL of this machine's packages, where there is one:
 # the newest of /usr/lib/postgresql/*/bin, or what PG_BINDIR names. TIERS="unit acceptance" runs
 # only those.
@@ -27,10 +28,10 @@ newest_bindir() {
 }
 
 tier unit -n 2 tests/unit
-tier integration -n 2 tests/integration
+tier integration -n 4 tests/integration
 bindir=${PG_BINDIR:-$(newest_bindir)}
 if [ -n "$bindir" ]; then
-    tier "integration on $bindir" -n 2 tests/integration --pg-bindir "$bindir"
+    tier "integration on $bindir" -n 4 tests/integration --pg-bindir "$bindir"
 fi
 tier acceptance tests/acceptance
 tier interop tests/interop

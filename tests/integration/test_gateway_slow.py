@@ -86,6 +86,7 @@ async def test_of_a_long_backlog_little_is_fetched_for_a_client_that_reads_nothi
             await eventually(lambda count=number: len(other.numbers) == count)  # type: ignore[misc]
         assert await fetched() < 200
         assert other.sockets == 1
+        frozen.connection.transport.abort()
 
 
 async def test_who_reads_nothing_hardly_anything_or_has_vanished_is_gone_and_resumes(

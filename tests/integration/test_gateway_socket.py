@@ -9,7 +9,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
 
 from gateway.metrics import Metrics
-from gateway.socket import Socket, relieve
+from gateway.server import LOOK_EVERY_S
+from gateway.socket import STUCK_LIMIT_S, Socket, relieve
 from tests.facts import eventually
 
 FRAME = "x" * 50_000
@@ -69,13 +70,17 @@ async def pair() -> AsyncIterator[Pair]:
         client.transport.abort()
 
 
+def test_the_limit_leaves_time_to_notice_and_to_look() -> None:
+    assert STUCK_LIMIT_S + 2 * LOOK_EVERY_S <= 10
+
+
 async def test_who_reads_nothing_for_ten_seconds_is_cut() -> None:
     async with pair() as one:
         one.freeze()
         await one.socket.look(5)
-        await one.socket.look(13.9)
+        await one.socket.look(5 + STUCK_LIMIT_S - 0.1)
         assert not one.is_cut()
-        await one.socket.look(14)
+        await one.socket.look(5 + STUCK_LIMIT_S)
         assert one.is_cut()
         assert one.cuts("not reading") == 1
         one.socket.send(FRAME)
@@ -93,10 +98,10 @@ async def test_who_reads_slowly_is_not_cut() -> None:
         await eventually(lambda: one.unread() < before)
         one.client.transport.pause_reading()
         one.freeze()  # it has read, and its buffer is not empty at any look
-        for now_s in (10, 18.9):
+        for now_s in (10, 10 + STUCK_LIMIT_S - 0.1):
             await one.socket.look(now_s)
             assert not one.is_cut()
-        await one.socket.look(19)
+        await one.socket.look(10 + STUCK_LIMIT_S)
         assert one.is_cut()
 
 
