@@ -6,6 +6,7 @@ grant usage on schema sonnette to sonnette_service, sonnette_poller, sonnette_ga
 grant select on sonnette.feeds, sonnette.numbers, sonnette.changes, sonnette.epoch, sonnette.watched
     to sonnette_gateway, sonnette_service, sonnette_operator;
 grant select on sonnette.revocations to sonnette_gateway, sonnette_service;
+grant execute on function sonnette.table_named(name, name) to sonnette_gateway, sonnette_service;
 grant execute on function sonnette.unwatched(), sonnette.unguarded()
     to sonnette_gateway, sonnette_service, sonnette_poller, sonnette_operator;
 grant execute on function sonnette.here(), sonnette.new_epoch() to sonnette_operator;

@@ -69,7 +69,7 @@ select w.table_schema, w.table_name, w.owner_column,
        array_agg(a.attname::text order by a.attnum) as columns,
        array_agg(t.typname::text order by a.attnum) as types
 from sonnette.watched w
-join pg_class c on c.oid = to_regclass(quote_ident(w.table_schema) || '.' || quote_ident(w.table_name))
+join pg_class c on c.oid = sonnette.table_named(w.table_schema, w.table_name)
 join pg_attribute a on a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped
 join pg_type t on t.oid = a.atttypid
 group by w.table_schema, w.table_name, w.owner_column
@@ -79,12 +79,13 @@ order by w.table_schema, w.table_name
 -- Each watched table for the gateway: its owner column and, as JSON in the order of the table, its
 -- columns as gateway/columns.py describes them. Types are seen through their domains. What a
 -- collation does is known by provider and locale; their catalog columns differ from version to
--- version, hence the detour over jsonb. A text order is known only where bytes are UTF-8.
+-- version, hence the detour over jsonb. A text order is known only where bytes are UTF-8, and a
+-- collation can be asked only where its schema may be used.
 with recursive known as materialized (
     select w.table_schema, w.table_name, w.owner_column, a.attnum, a.attname, a.atttypid, a.attcollation,
            a.attnum = any (i.indkey) is true as key
     from sonnette.watched w
-    cross join lateral to_regclass(quote_ident(w.table_schema) || '.' || quote_ident(w.table_name)) as found
+    cross join lateral sonnette.table_named(w.table_schema, w.table_name) as found
     join pg_attribute a on a.attrelid = found and a.attnum > 0 and not a.attisdropped
     left join pg_index i on i.indrelid = found and i.indisprimary
 ),
@@ -98,7 +99,7 @@ here as (
     from pg_database d where d.datname = current_database()
 ),
 collations as (
-    select c.oid, n.nspname, c.collname, here.utf8,
+    select c.oid, n.nspname, c.collname, here.utf8, has_schema_privilege(n.oid, 'usage') as usable,
            coalesce((to_jsonb(c) ->> 'collisdeterministic')::boolean, true) as deterministic,
            case c.collprovider when 'd' then coalesce(facts ->> 'datlocprovider', 'c') else c.collprovider::text end
                as provider,
@@ -115,7 +116,7 @@ described as materialized (
                    or provider = 'c' and lower(ordering) in ('c', 'posix', 'c.utf-8', 'c.utf8')),
                'case', case
                    when provider = 'c' and upper(ctype) in ('C', 'POSIX') or provider = 'b' and locale = 'C' then 'ascii'
-                   when utf8 and (provider = 'c' or provider = 'b' and locale = 'C.UTF-8') then 'simple'
+                   when utf8 and usable and (provider = 'c' or provider = 'b' and locale = 'C.UTF-8') then 'simple'
                    else 'other' end) as collation
     from collations
 )
@@ -202,7 +203,7 @@ reset role
 -- Every watched table keeps pace with triggers.sql, whoever owns it.
 select sonnette.watch(found, owner_column)
 from sonnette.watched
-cross join lateral to_regclass(quote_ident(table_schema) || '.' || quote_ident(table_name)) as found
+cross join lateral sonnette.table_named(table_schema, table_name) as found
 where found is not null
 
 -- name: repeatables

@@ -1,6 +1,17 @@
 -- What is on the feed (triggers.sql puts it there): whether its triggers are all there, and how a
 -- table leaves. Nothing here knows of SMS. Applied again whenever its text changes.
 
+-- table_named(schema, table): the table, or null. By the catalog, which everybody may read: to_regclass
+-- fails for a role without USAGE on the schema, and one such table would make all of them unready.
+create or replace function sonnette.table_named(table_schema name, table_name name) returns regclass
+    language sql stable
+    set search_path = pg_catalog, sonnette, pg_temp
+as $$
+    select c.oid::regclass
+    from pg_class c join pg_namespace n on n.oid = c.relnamespace
+    where n.nspname = table_named.table_schema and c.relname = table_named.table_name
+$$;
+
 -- unwatched(): what is wrong with the triggers, a sentence each; none while all is well.
 -- Every process asks every few seconds: a trigger that was dropped or disabled loses events silently.
 -- A table that is just being altered is waited for half a second.
@@ -10,7 +21,7 @@ create or replace function sonnette.unwatched() returns setof text
     set lock_timeout = '500ms'
 as $$
     with members as (
-        select w.table_schema, w.table_name, to_regclass(format('%I.%I', w.table_schema, w.table_name)) as root
+        select w.table_schema, w.table_name, sonnette.table_named(w.table_schema, w.table_name) as root
         from sonnette.watched w
     ), expected as (
         select m.root, tree.relid, t.tgname::name

@@ -288,6 +288,7 @@ async def test_names_that_need_quotes_are_watched(db: Connection) -> None:
     assert [(c["table_schema"], c["table_name"]) for c in feed] == [
         ("Odd Schema", 'it\'s a "table"')
     ]
+    assert await rows(db, "select sonnette.unwatched()") == [], "as its owner, who has no USAGE"
 
 
 async def test_nobody_else_can_log_into_a_feed(cargo: Connection) -> None:
