@@ -4,7 +4,8 @@ Only to a primary: of several hosts, or of several addresses of one, the first t
 What is connected may be idle as long as it likes, and its end at the server goes when the line is
 dead, as ours does: a network that comes and goes leaves no sessions behind.
 `limited` is how a statement gets a limit: by the connection's end, because a cancelling driver
-asks a server that may be gone, and waits for its answer.
+asks a server that may be gone, and waits for its answer. For the same reason a task that is
+cancelled in a statement waits for the answer for a moment, and then its connection is cut.
 """
 
 import asyncio
@@ -13,14 +14,19 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import psycopg
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, waiting
+from psycopg.abc import PQGen
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.pq import TransactionStatus
 from psycopg.rows import TupleRow
 
 from db.errors import DatabaseUnavailable, SonnetteError, translate, translated
 from db.queries import queries
+
+RV = TypeVar("RV")
 
 # libpq's own limits: a server that is gone without a word is noticed in about 20 s on a socket
 # that is waited on; db/listener.py's canary finds it sooner.
@@ -33,6 +39,7 @@ _LIMITS: dict[str, int | str] = {
     "target_session_attrs": "primary",
 }
 _BEGIN_LIMIT_S = 5.0
+CANCELLED_LIMIT_S = 0.5  # for the answer to what was asked when its task was cancelled
 _STANDBY = "in hot standby mode"  # libpq, of a server that is not the primary asked for
 
 
@@ -50,10 +57,25 @@ class NoAnswer(DatabaseUnavailable):
     """An open connection carried a question, and no answer in its limit."""
 
 
+class Connection(AsyncConnection[TupleRow]):
+    """Ours: a statement whose task is cancelled is over in half a second, on a dead line, too."""
+
+    async def wait(self, gen: PQGen[RV], interval: float = 0.1, timeout: float | None = None) -> RV:
+        """Part of psycopg, which would ask the server to cancel, and wait 10 s for a dead one."""
+        turn = waiting.wait_async
+        try:
+            return await turn(gen, self.pgconn.socket, interval=interval, timeout=timeout)
+        except asyncio.CancelledError:
+            if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                with contextlib.suppress(psycopg.Error), _cut_after(self, CANCELLED_LIMIT_S):
+                    await turn(gen, self.pgconn.socket, interval=interval)
+            raise
+
+
 async def connect(dsn: str, *, application_name: str) -> AsyncConnection[TupleRow]:
     """Open a connection to the primary. DatabaseUnavailable with a sentence where there is none."""
     try:
-        connection = await AsyncConnection.connect(
+        connection = await Connection.connect(
             conninfo(dsn, application_name=application_name), autocommit=True
         )
     except psycopg.Error as error:
@@ -101,19 +123,25 @@ def cut(connection: AsyncConnection[TupleRow]) -> None:
 @contextmanager
 def limited(connection: AsyncConnection[TupleRow], limit_s: float, what: str) -> Iterator[None]:
     """What is sent inside is answered within `limit_s`, or it is NoAnswer and the end of it."""
-    expired = False
+    with _cut_after(connection, limit_s) as expired:
+        try:
+            yield
+        except (psycopg.Error, SonnetteError):
+            if expired.is_set():
+                raise NoAnswer(f"no answer to {what} in {limit_s:g} s") from None
+            raise
+
+
+@contextmanager
+def _cut_after(connection: AsyncConnection[TupleRow], limit_s: float) -> Iterator[asyncio.Event]:
+    expired = asyncio.Event()
 
     def expire() -> None:
-        nonlocal expired
-        expired = True
+        expired.set()
         cut(connection)
 
     timer = asyncio.get_running_loop().call_later(limit_s, expire)
     try:
-        yield
-    except (psycopg.Error, SonnetteError):
-        if expired:
-            raise NoAnswer(f"no answer to {what} in {limit_s:g} s") from None
-        raise
+        yield expired
     finally:
         timer.cancel()

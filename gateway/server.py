@@ -45,8 +45,10 @@ HANDLER_FAILED = "connection handler failed"  # how websockets reports a mistake
 LOOK_EVERY_S = 1.0
 LOOKS_PER_TURN = 25  # then a change goes first: 500 looks in a row were 2 ms of its delay
 OPEN_LIMIT_S = 10
-CLOSE_LIMIT_S = 5
-LAST_LIMIT_S = 2  # for those who have connected and not yet asked for anything
+CLOSE_LIMIT_S = (
+    4  # a stop takes 10 s at most, with the relay's 2, the next line's and the database's 1
+)
+LAST_LIMIT_S = 1  # for those who have connected and not yet asked for anything
 FRAMES_BURST_S = 5  # a socket may send what it may in that time at once
 JOINS_BURST = 2  # for each channel: supabase-js' first joins are without a token, and refused
 SPARE_FILES = 64  # for the database, the log, and what the system opens

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from psycopg.pq import TransactionStatus
 
 from db.connect import connect, cut, limited
 from db.errors import DatabaseFailed, DatabaseUnavailable, translated
@@ -12,6 +13,7 @@ from tests.fixtures.postgres import Database
 from tests.watching import line, through
 
 ROLE = "sonnette_gateway"
+ACTIVE = TransactionStatus.ACTIVE
 
 
 async def test_what_is_answered_in_time_is_left_alone(database: Database) -> None:
@@ -72,3 +74,25 @@ async def test_a_statement_that_takes_too_long_ends_with_its_connection(
         await connection.execute("select pg_sleep(60)")
     assert connection.closed
     await connection.close()
+
+
+async def test_a_statement_whose_task_is_cancelled_is_not_waited_for(database: Database) -> None:
+    """Where an answer comes at once the connection lives on; on a dead line it is cut."""
+    async with line(database) as way:
+        connection = await connect(through(way, database), application_name="a test")
+        asked = asyncio.ensure_future(connection.execute("select pg_sleep(0.2)"))
+        await eventually(lambda: connection.info.transaction_status is ACTIVE)
+        asked.cancel()
+        await asyncio.wait([asked])
+        assert asked.cancelled()
+        await connection.execute("select 1")
+
+        way.black_hole()
+        asked = asyncio.ensure_future(connection.execute("select 1"))
+        await eventually(lambda: connection.info.transaction_status is ACTIVE)
+        asked.cancel()
+        async with asyncio.timeout(8):
+            await asyncio.wait([asked])
+        assert asked.cancelled()
+        assert connection.closed
+        await connection.close()
