@@ -21,10 +21,18 @@ MAX_SEQ_DIGITS = 19  # of a bigint; whoever may connect may NOTIFY, and int() re
 
 
 class Hub:
-    """All subscriptions of a gateway. `on_due` is called when someone has become due."""
+    """All subscriptions of a gateway. `on_due` is called when someone has become due.
 
-    def __init__(self, on_due: Callable[[], None]) -> None:
+    `on_resync` is told of each cursor that cannot be served, with the reason.
+    """
+
+    def __init__(
+        self,
+        on_due: Callable[[], None],
+        on_resync: Callable[[LostCursor], object] = lambda _reason: None,
+    ) -> None:
         self._on_due = on_due
+        self._on_resync = on_resync
         self._feeds: dict[str, list[Binding]] = {}
         self._due: dict[str, None] = {}  # in the order in which they became due
         self._replayed: set[str] = set()  # of these the last read was for those who lag
@@ -249,6 +257,7 @@ class Hub:
                 channel.confirm()
         for channel, reason in lost.items():
             channel.resync(reason, place)
+            self._on_resync(reason)
 
     def _settle(self, binding: Binding, page: Page, place: Place) -> LostCursor | None:
         """Give a binding its position; why it is not the one that it came with."""

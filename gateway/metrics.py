@@ -26,6 +26,11 @@ class Metrics:
         self.audited = self._counter(
             "changes_audited", "Changes of the log held against what was sent of them"
         )
+        self.resyncs = self._counter(
+            "resyncs",
+            "Cursors that could not be served, by the reason that clients are told",
+            ["reason"],
+        )
         self.changes = self._counter("changes_read", "Changes read from the feeds")
         self.failures = self._counter("read_failures", "Reads that failed; they were repeated")
         self.slowed = self._counter(

@@ -80,7 +80,10 @@ class Relay:
         self._anybody = False  # a ring that could not be read may have been anybody's
         self._suspects: dict[str, int] = {}
         self._letters: dict[Collation, Letters] = {}
-        self.hub = Hub(on_due=self._work.set)
+        self.hub = Hub(
+            on_due=self._work.set,
+            on_resync=lambda reason: metrics.resyncs.labels(reason=reason).inc(),
+        )
         self._auditor = Auditor(self.hub, metrics)
         self._delays = Delays()
         self._portions = Portions()

@@ -1,5 +1,6 @@
 """/livez, /readyz and /metrics of a gateway process: what they say when something is wrong."""
 
+import re
 from typing import LiteralString
 
 import httpx
@@ -122,6 +123,35 @@ async def test_a_table_watched_while_the_gateway_runs_can_be_joined(
         assert "no table public.late is watched" in await alice.refusal()
 
 
+async def test_a_table_in_a_schema_of_others_is_served_and_harms_nobody(
+    gateway: GatewayProcess, cargo_db: Connection
+) -> None:
+    """No role of Sonnette's may use the schema, nor ask its collation how letters change."""
+    attic = {"event": "*", "schema": "attic", "table": "boxes"}
+    await cargo_db.execute(
+        """create schema attic;
+        create collation attic.plain (provider = libc, locale = 'C.UTF-8');
+        create type attic.size as enum ('small', 'large');
+        create table attic.boxes (
+            id int primary key, owner uuid, note text collate attic.plain, size attic.size)"""
+    )
+    await cargo_db.execute("select sonnette.watch('attic.boxes', 'owner')")
+    async with wire(gateway) as alice:
+
+        async def joined() -> bool:
+            await alice.join(token(ALICE), {**attic, "filter": "size=eq.large"})
+            return bool((await alice.frame())["payload"]["status"] == "ok")
+
+        await eventually(joined, LOOK_LIMIT_S)
+        assert (await alice.frame())["event"] == "system"
+        await cargo_db.execute("insert into attic.boxes values (1, %s, 'x', 'large')", (ALICE,))
+        assert (await alice.change()).table == "boxes"
+        await alice.join(token(ALICE), {**attic, "filter": "note=ilike.X"}, topic="realtime:two")
+        assert "ilike" in await alice.refusal()
+        await alice.subscribe(token(ALICE), cargo(), topic="realtime:three")
+    assert await gateway.problems() == []
+
+
 async def test_a_database_without_sonnette_is_named(
     database: Database, db: Connection, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -142,6 +172,16 @@ async def test_a_database_without_sonnette_is_named(
         await db.execute("drop database bare with (force)")
 
 
+async def resyncs(gateway: GatewayProcess) -> dict[str, str]:
+    """How many there were, by reason."""
+    counted = re.findall(
+        r'^sonnette_gateway_resyncs_total{reason="(.*)"} (.*)$',
+        (await get(gateway, "/metrics")).text,
+        re.MULTILINE,
+    )
+    return dict(counted)
+
+
 async def test_a_new_history_is_noticed_while_the_gateway_runs(
     gateway: GatewayProcess, cargo_db: Connection
 ) -> None:
@@ -158,6 +198,7 @@ async def test_a_new_history_is_noticed_while_the_gateway_runs(
         assert frames[2]["message"] == "other history"
         await alice.subscribe(token(ALICE), cargo(since=1, epoch=told["epoch"]))
         await alice.alive()
+    assert await resyncs(gateway) == {"other history": "2.0"}
 
 
 async def test_pruned_history_is_said_to_be_gone(
@@ -174,6 +215,7 @@ async def test_pruned_history_is_said_to_be_gone(
         assert [(await alice.change()).seq for _ in range(2)] == [4, 5]
         await alice.subscribe(token(ALICE), cargo(since=6))
         assert (await alice.frame())["payload"]["message"] == "cursor ahead"
+    assert await resyncs(gateway) == {"cursor too old": "1.0", "cursor ahead": "1.0"}
 
 
 async def test_any_role_may_ring_and_none_can_harm(
