@@ -131,14 +131,14 @@ comment on view ops.money_differences is 'Where wallets, ledger and activations 
 create view ops.processes as
 select p.id, p.kind, p.host, p.pid, p.version,
        case when p.stopped_at is not null then 'stopped'
-            when p.seen_at < clock_timestamp() - interval '15 seconds' then 'silent'
+            when p.seen_at < clock_timestamp() - interval '10 seconds' then 'silent'
             when p.drain_at is not null then 'draining'
             when p.problems <> '{}' then 'troubled'
             else 'well' end as state,
        p.problems, p.facts, clock_timestamp() - p.started_at as up_for, clock_timestamp() - p.seen_at as unseen_for,
        p.stopped_at, p.drain_at
 from sonnette.processes p;
-comment on view ops.processes is 'Gateways, pollers and services. Each says every 3 s that it lives; silent for 15 s without having stopped in order: it has died, or cannot reach the database. id is what ops.drain() takes';
+comment on view ops.processes is 'Gateways, pollers and services. Each says every 3 s that it lives; silent for 10 s without having stopped in order: it has died, or cannot reach the database. id is what ops.drain() takes';
 
 create view ops.lag as
 select p.host, p.pid, p.state, (p.facts ->> 'sockets')::bigint as sockets, (p.facts ->> 'users')::bigint as users,

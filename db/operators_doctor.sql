@@ -76,11 +76,11 @@ as $$
     union all
     select 'epoch', (e.system_identifier, e.database_oid, e.timeline) = (h.system_identifier, h.database_oid, h.timeline),
            format('%s since %s%s', e.id, e.since, case when e.system_identifier is null then '; no process has looked at its place yet' end)
-    from sonnette.epoch e cross join lateral (select * from sonnette.here() where not pg_is_in_recovery()) h
+    from sonnette.epoch e cross join sonnette.here() h
     union all
     select 'migrations', null, format('at %s; versions running: %s', (select version_num from sonnette.alembic_version),
            coalesce((select string_agg(distinct p.version, ', ') from sonnette.processes p
-                     where p.stopped_at is null and p.seen_at > clock_timestamp() - interval '15 seconds'), 'none'))
+                     where p.stopped_at is null and p.seen_at > clock_timestamp() - interval '10 seconds'), 'none'))
     union all
     select 'processes', count(*) filter (where p.state in ('silent', 'troubled')) = 0
                         and count(distinct p.kind) filter (where p.state in ('well', 'draining')) = 3,

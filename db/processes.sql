@@ -4,7 +4,7 @@
 -- here(): the place of this history. Another cluster, another database of it, or another timeline
 -- (a standby that was promoted, a recovery to a point in time) is another place. The timeline is
 -- taken from the name of the WAL file written now: pg_control_checkpoint() knows of a promotion only
--- after the next checkpoint. Fails on a standby, which makes no history.
+-- after the next checkpoint. A standby, which makes no history, has none.
 create or replace function sonnette.here(
     out system_identifier bigint, out database_oid oid, out timeline integer
 )
@@ -14,7 +14,9 @@ as $$
 begin
     system_identifier := (select c.system_identifier from pg_control_system() c);
     database_oid := (select d.oid from pg_database d where d.datname = current_database());
-    timeline := ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::integer;
+    if not pg_is_in_recovery() then  -- a standby writes nothing, and says so by an error
+        timeline := ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::integer;
+    end if;
 end
 $$;
 

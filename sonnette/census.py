@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from sonnette.findings import Finding
 
-LOST_AFTER_S = 15  # five heartbeats
+LOST_AFTER_S = 10  # three heartbeats
 FORGOTTEN_AFTER_S = 3600
 _UNITS = (("d", 86_400), ("h", 3600), ("min", 60), ("s", 1))
 

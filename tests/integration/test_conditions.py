@@ -41,6 +41,17 @@ async def says(gateway: GatewayProcess, problem: str | None) -> None:
     await eventually(named, FOUND_LIMIT_S)
 
 
+async def diagnosed(db: Connection, what: str, finding: str) -> str:
+    """Return once ops.doctor() says this of that; all that it says of it."""
+    asked = "select finding from ops.doctor() where what = %s and not well"
+
+    async def found() -> str | None:
+        said = str(await value(db, asked, what))
+        return said if finding in said else None
+
+    return str(await eventually(found, FOUND_LIMIT_S))
+
+
 async def test_a_half_open_line_is_named_while_it_lasts_and_nothing_is_lost(
     database: Database, cargo_db: Connection, tmp_path: Path
 ) -> None:
@@ -54,6 +65,7 @@ async def test_a_half_open_line_is_named_while_it_lasts_and_nothing_is_lost(
         only.black_hole()
         await cargo_db.execute("insert into cargo values (1, %s)", (ALICE,))
         await says(gateway, SILENT)
+        assert "gateway" in await diagnosed(cargo_db, "processes", ": silent")
         only.heal()
         assert (await alice.change()).seq == 1
         await says(gateway, None)
@@ -65,19 +77,23 @@ async def test_a_watched_table_that_is_gone_is_named(
 ) -> None:
     await cargo_db.execute("drop table cargo")
     await says(gateway, GONE)
+    await diagnosed(cargo_db, "triggers", GONE)
     assert GONE in gateway.logged()
     await cargo_db.execute("delete from sonnette.watched where table_name = 'cargo'")
     await says(gateway, None)
 
 
 @needs_pgbouncer
-async def test_a_pool_in_transaction_mode_is_named(database: Database, tmp_path: Path) -> None:
+async def test_a_pool_in_transaction_mode_is_named(
+    database: Database, db: Connection, tmp_path: Path
+) -> None:
     async with pooler(database, "transaction") as dsn:
         gateway = GatewayProcess(dsn, tmp_path / "gateway.log", {})
         try:
             await gateway.start_unready()
             await says(gateway, POOLER)
             assert POOLER in gateway.logged()
+            await diagnosed(db, "pooler", POOLER)
         finally:
             gateway.kill()
 

@@ -14,6 +14,7 @@ from tests.facts import eventually
 from tests.fixtures.service import running_service
 from tests.gateway_process import gateway_process, token
 from tests.integration.gateway_wire import cargo, wire
+from tests.integration.test_conditions import diagnosed, says
 from tests.polling import running, simulated
 from tests.proxy import proxy, to_socket
 from tests.standby import connected, pair
@@ -78,16 +79,26 @@ async def test_an_address_that_moves_to_a_standby(pg_bindir: Path) -> None:
                 await one.hears(db, "a ring")
 
 
-async def test_while_only_the_standby_answers_that_is_named(pg_bindir: Path) -> None:
+async def test_while_only_the_standby_answers_that_is_named(
+    pg_bindir: Path, tmp_path: Path
+) -> None:
     """And from its promotion on it is listened to, in one new history for all."""
     async with pair(pg_bindir) as both:
         dsn = both.dsn("sonnette_gateway")
-        async with ears(dsn) as one, ears(dsn) as other, await connected(both.standby) as db:
+        async with (
+            ears(dsn) as one,
+            ears(dsn) as other,
+            gateway_process(dsn, tmp_path / "gateway.log") as gateway,
+            await connected(both.standby) as db,
+        ):
             await both.replayed()
             both.kill_primary()
             named = str(Standby())
             await eventually(lambda: one.listener.problem == named, 15)
             await eventually(lambda: other.lookout.problem == named, 15)
+            await says(gateway, f"not listening: {named}")
+            assert named in gateway.logged()
+            await diagnosed(db, "standby", "this is a standby")
             before = await value(db, "select id from sonnette.epoch")
             assert one.listener.connects == 1
             await both.promote()
@@ -96,6 +107,7 @@ async def test_while_only_the_standby_answers_that_is_named(pg_bindir: Path) -> 
             after = await value(db, "select id from sonnette.epoch")
             assert after != before
             assert [each.marks for each in (one, other)] == [2, 2]
+            await says(gateway, None)
 
 
 async def test_the_service_sells_and_the_poller_brings_codes_after_a_failover(

@@ -206,7 +206,7 @@ async def test_the_doctor_names_what_is_wrong(shop: Market) -> None:
         (uuid4(), Jsonb({"users": 0})),
     )
     await shop.owner.execute(
-        "update sonnette.processes set seen_at = now() - interval '1 min', drain_at = now()"
+        "update sonnette.processes set seen_at = now() - interval '11 s', drain_at = now()"
     )
     await shop.new_user()
     await shop.owner.execute("update wallets set balance = 3")

@@ -30,7 +30,7 @@ def test_who_stopped_in_order_is_not_missed() -> None:
 def test_who_fell_silent_is_missed_until_it_is_replaced() -> None:
     silent = replace(WELL, pid=6, unseen_s=LOST_AFTER_S + 5)
     assert said(silent) == [
-        "FAILED  gateway 6 on one: not seen for 20 s: killed, or without its database"
+        "FAILED  gateway 6 on one: not seen for 15 s: killed, or without its database"
     ]
     assert len(said(silent, replace(WELL, host="two"))) == 2
     assert len(said(silent, replace(WELL, kind="poller"))) == 2
