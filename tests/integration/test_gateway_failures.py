@@ -19,21 +19,23 @@ from tests.facts import eventually, wait_until
 from tests.fixtures.postgres import Database, reachable_folder
 from tests.gateway_process import GatewayProcess, gateway_process, token
 from tests.integration.gateway_wire import CARGO, Follower, cargo, follower, wire
+from tests.watching import line, through
 
 GATEWAY = "sonnette gateway"
 LISTENER = "sonnette gateway listener"
 
 
 @asynccontextmanager
-async def writing(db: Connection, user: object) -> AsyncIterator[list[int]]:
+async def writing(db: Connection, user: object, after: int = 0) -> AsyncIterator[list[int]]:
     """A row every few milliseconds for the length of a block; the list of what was committed."""
     written: list[int] = []
     enough = asyncio.Event()
 
     async def write() -> None:
         while not enough.is_set():
-            await db.execute("insert into cargo values (%s, %s)", (len(written) + 1, user))
-            written.append(len(written) + 1)
+            number = after + len(written) + 1
+            await db.execute("insert into cargo values (%s, %s)", (number, user))
+            written.append(number)
             await asyncio.sleep(0.002)
 
     async with asyncio.TaskGroup() as tasks:
@@ -143,18 +145,30 @@ async def test_sigterm_closes_with_1012_and_ends_the_process(
     assert "Traceback" not in gateway.logged()
 
 
-async def test_sigterm_waits_for_nobody_who_does_not_answer(gateway: GatewayProcess) -> None:
-    """One has only opened the port, one never reads: the process is gone in 10 s all the same."""
-    host, _, port = gateway.url.removeprefix("http://").partition(":")
-    _reader, silent = await asyncio.open_connection(host, int(port))
-    async with wire(gateway) as frozen:
+async def test_sigterm_waits_for_nobody_who_does_not_answer(
+    database: Database, cargo_db: Connection, tmp_path: Path
+) -> None:
+    """One has only opened the port, one never reads, and Postgres says nothing to three questions.
+
+    The process is gone in 10 s all the same.
+    """
+    async with (
+        line(database) as dead,
+        gateway_process(through(dead, database), tmp_path / "gateway.log") as gateway,
+        wire(gateway) as frozen,
+        wire(gateway) as waiting,
+    ):
+        _reader, silent = await asyncio.open_connection("127.0.0.1", gateway.address.port)
         await frozen.subscribe(token(ALICE), cargo())
         frozen.connection.transport.pause_reading()
+        dead.black_hole()
+        await waiting.join(token(ALICE), cargo(since=0))
+        await waiting.alive()  # its join is being read, and will be until the line is given up
         began = asyncio.get_running_loop().time()
         assert await gateway.stop() == 0
         assert asyncio.get_running_loop().time() - began < 10
         frozen.connection.transport.resume_reading()
-    silent.close()
+        silent.close()
 
 
 async def test_one_frame_over_the_whole_buffer_still_arrives(

@@ -16,9 +16,13 @@ from tests.fixtures.postgres import Database
 from tests.gateway_process import GatewayProcess, gateway_process, token
 from tests.integration.gateway_wire import Wire, cargo, follower, role_key, wire
 from tests.integration.test_gateway_bad_input import counted
+from tests.integration.test_gateway_failures import all_seen, writing
 from tests.proxy import proxy, to_port
 
 SMALL_BUFFER = 4096  # of the system's own, so that little is read ahead
+BACKLOG = 100_000
+BACKLOG_LIMIT_S = 60  # 5 where the machine is free
+NUMBERS = '"feed_seq":%d,"feed_prev":%d}'
 STUCK_LIMIT_S = 30  # the gateway's 10 and what a busy machine adds
 MANY = "insert into cargo select n, %s, repeat('x', %s) from generate_series(%s::int, %s::int) n"
 
@@ -87,6 +91,27 @@ async def test_of_a_long_backlog_little_is_fetched_for_a_client_that_reads_nothi
         assert await fetched() < 200
         assert other.sockets == 1
         frozen.connection.transport.abort()
+
+
+async def test_a_hundred_thousand_changes_are_replayed_while_others_are_live(
+    gateway: GatewayProcess, cargo_db: Connection
+) -> None:
+    """One user's, made by one statement: whole, in order, once. And nobody waits for its end."""
+    await cargo_db.execute(MANY, (ALICE, 1, 1, BACKLOG))
+    async with follower(gateway, BOB) as other, asyncio.timeout(BACKLOG_LIMIT_S):
+        await eventually(lambda: other.sockets)
+        async with writing(cargo_db, BOB, BACKLOG) as written, wire(gateway) as away:
+            await away.subscribe(token(ALICE), cargo(since=0))
+            soon = 0
+            for number in range(1, BACKLOG + 1):
+                text = await away.connection.recv(decode=True)
+                assert NUMBERS % (number, number - 1) in text, text
+                if number == BACKLOG // 10:
+                    soon = len(other.numbers)
+            assert len(other.numbers) > soon + 10, "live changes came during the replay"
+            await cargo_db.execute(MANY, (ALICE, 1, 0, 0))
+            assert (await away.change()).seq == BACKLOG + 1, "the fence: none came twice"
+        await all_seen(other, written)
 
 
 async def test_who_reads_nothing_hardly_anything_or_has_vanished_is_gone_and_resumes(
