@@ -54,12 +54,22 @@ Fact = Status | Change | System
 
 
 class PythonClient:
-    """One client with one channel. `facts` holds what has not been asked for yet."""
+    """One client with one channel. `facts` holds what has not been asked for yet.
 
-    def __init__(self, client: AsyncRealtimeClient, bindings: Sequence[Mapping[str, Any]]) -> None:
+    With a `cursor` it resumes: the object is kept as docs/protocol.md has it.
+    """
+
+    def __init__(
+        self,
+        client: AsyncRealtimeClient,
+        bindings: Sequence[Mapping[str, Any]],
+        cursor: dict[str, Any] | None = None,
+    ) -> None:
         self.client = client
         self.facts: asyncio.Queue[Fact] = asyncio.Queue()
-        self.channel = client.channel("my-numbers")
+        self._cursor = cursor
+        replayed: Any = {"config": {"broadcast": {"replay": cursor}}}
+        self.channel = client.channel("my-numbers", None if cursor is None else replayed)
         for number, binding in enumerate(bindings):
             self._listen(number, binding)
         self.channel.on_system(
@@ -104,11 +114,16 @@ class PythonClient:
     def _listen(self, number: int, binding: Mapping[str, Any]) -> None:
         self.channel.on_postgres_changes(
             RealtimePostgresChangesListenEvent(binding["event"]),
-            lambda payload: self.facts.put_nowait(Change(number, dict(payload["data"]))),
+            lambda payload: self._take(Change(number, dict(payload["data"]))),
             schema=binding["schema"],
             table=binding.get("table"),
             filter=binding.get("filter"),
         )
+
+    def _take(self, change: Change) -> None:
+        if self._cursor is not None:
+            self._cursor["since"] = change.row["feed_seq"]
+        self.facts.put_nowait(change)
 
     def _on_status(self, status: RealtimeSubscribeStates, error: Exception | None) -> None:
         self.facts.put_nowait(Status(status.value, None if error is None else str(error)))
@@ -116,11 +131,15 @@ class PythonClient:
 
 @asynccontextmanager
 async def python_client(
-    gateway: Reachable, token: str, *bindings: Mapping[str, Any], max_retries: int = 5
+    gateway: Reachable,
+    token: str,
+    *bindings: Mapping[str, Any],
+    max_retries: int = 5,
+    cursor: dict[str, Any] | None = None,
 ) -> AsyncIterator[PythonClient]:
     """A client for the length of a block, not yet subscribed."""
     client = AsyncRealtimeClient(f"{gateway.url}/realtime/v1", token, max_retries=max_retries)
     try:
-        yield PythonClient(client, bindings)
+        yield PythonClient(client, bindings, cursor)
     finally:
         await client.close()

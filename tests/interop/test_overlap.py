@@ -14,7 +14,14 @@ from tests.fixtures.postgres import Database
 from tests.gateway_process import GatewayProcess, gateway_process
 from tests.interop.conftest import User
 from tests.interop.lives import NODE_20, NODE_24, life, line_to, until_seen
-from tests.interop.python_client import python_client
+from tests.interop.python_client import (
+    Change,
+    Fact,
+    PythonClient,
+    Status,
+    System,
+    python_client,
+)
 from tests.interop.raw import of_user
 from tests.market import Market
 from tests.proxy import Dial, to_port
@@ -76,21 +83,43 @@ async def test_supabase_js_misses_nothing_and_gets_nothing_twice(
         assert told == [str(one) for one in bought]
 
 
-async def test_pypi_realtime_is_served_by_the_second_one(
+async def test_pypi_realtime_misses_nothing_and_gets_nothing_twice(
     gateway: GatewayProcess, database: Database, market: Market, alice: User, tmp_path: Path
 ) -> None:
+    """Its cursor is the channel's `replay`, which it sends anew to the second one."""
     dsn, log = database.dsn("sonnette_gateway"), tmp_path / "second.log"
     async with (
         gateway_process(dsn, log) as second,
         line_to(gateway) as line,
-        python_client(line, alice.token, of_user(alice.id)) as client,
+        python_client(line, alice.token, of_user(alice.id), cursor={"since": 0}) as client,
     ):
         await client.subscribe()
-        await client.until_served()
-        line.lead_to(way_to(second))
-        assert await gateway.stop() == 0
-        assert "1012" in ((await client.next_status()).reason or "")
-        await client.until_served_again()
-        last = await market.feed_seq(alice.id)
-        await market.buy(alice.id)
-        assert (await client.next_change()).row["feed_prev"] == last
+        async with buying(market, alice) as bought:
+            await eventually(lambda: len(bought) > 10)
+            line.lead_to(way_to(second))
+            assert await gateway.stop() == 0
+            facts = await until(client, System)
+            facts += await until(client, System)
+            more = len(bought) + 10
+            await eventually(lambda: len(bought) > more)
+        while not _tells_of(facts[-1], bought[-1]):
+            facts.append(await client.next())
+    changes = [fact for fact in facts if isinstance(fact, Change)]
+    told = [one.row["id"] for one in changes if one.data["type"] == "INSERT"]
+    assert told == [str(one) for one in bought]
+    numbers = [one.row["feed_seq"] for one in changes]
+    assert [one.row["feed_prev"] for one in changes] == [0, *numbers[:-1]]
+    [gone, *_refused] = [fact for fact in facts if isinstance(fact, Status) and fact.reason]
+    assert "1012" in (gone.reason or "")
+
+
+async def until(client: PythonClient, kind: type[Fact]) -> list[Fact]:
+    """What comes, up to and with the next fact of that kind."""
+    facts = [await client.next()]
+    while not isinstance(facts[-1], kind):
+        facts.append(await client.next())
+    return facts
+
+
+def _tells_of(fact: Fact, activation: UUID) -> bool:
+    return isinstance(fact, Change) and fact.row["id"] == str(activation)
