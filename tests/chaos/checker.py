@@ -39,12 +39,16 @@ class Logged:
 
 @dataclass(frozen=True)
 class Feed:
-    """A user's feed as the database has it now: the log by number, and the rows that there are."""
+    """A user's feed as the database has it now: the log by number, and the rows that there are.
+
+    `pruned`: up to which number the log is gone, as it has to be after a while.
+    """
 
     epoch: str
     last_seq: int
     log: Mapping[int, Logged]
     rows: Mapping[Key, Row]
+    pruned: int = 0
 
 
 @dataclass(frozen=True)
@@ -72,12 +76,14 @@ class Excuse:
 class Truth:
     """What the records are held against.
 
-    `writes` by their marks. `money`: what sonnette.money_differences says, which must be nothing.
+    `writes` by their marks; `lost`: marks of writes that were acknowledged and are not there.
+    `money`: what sonnette.money_differences says, which must be nothing.
     `resyncs`: the reasons for reading anew that this run has given cause for.
     """
 
     feeds: Mapping[UUID, Feed]
     writes: Mapping[str, Write] = field(default_factory=dict)
+    lost: Sequence[str] = ()
     money: Sequence[str] = ()
     excuses: Sequence[Excuse] = ()
     resyncs: frozenset[str] = frozenset()
@@ -116,7 +122,7 @@ def _complete(record: Record, truth: Truth) -> Iterator[str]:
         yield f"it is served from {course and course.epoch}, and the history is {feed.epoch}"
         return
     told = {change.seq for change in course.changes}
-    wanted = range(course.after + 1, feed.last_seq + 1)
+    wanted = range(max(course.after, feed.pruned) + 1, feed.last_seq + 1)
     missing = [seq for seq in wanted if seq not in told and _asked(record, feed.log.get(seq))]
     if missing:
         yield f"{len(missing)} changes of the log never came: {_some(missing)}"
@@ -147,6 +153,8 @@ def _as_logged(record: Record, truth: Truth) -> Iterator[str]:
     if course is None or course.epoch != feed.epoch:
         return  # the log of the history before is gone
     for change in course.changes:
+        if change.seq <= feed.pruned:
+            continue
         logged = feed.log.get(change.seq)
         if logged is None:
             yield f"{change.seq} is not in the log"
@@ -212,8 +220,11 @@ RULES: Sequence[Rule] = (
 
 
 def _writes(truth: Truth) -> Iterator[Finding]:
+    for mark in truth.lost:
+        yield Finding("each write once", mark, "it was committed, and is not there")
+    pruned = any(feed.pruned for feed in truth.feeds.values())
     for mark, write in truth.writes.items():
-        if write.inserted != write.found:
+        if write.found > write.inserted or (write.found < write.inserted and not pruned):
             sentence = f"it has inserted {write.inserted} rows, and the log has {write.found}"
             yield Finding("each write once", mark, sentence)
 

@@ -9,8 +9,8 @@ import asyncio
 import json
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import cast
@@ -102,13 +102,29 @@ class Client:
 
     async def come_back(self) -> None:
         """Close the socket as a client does, and come back at once."""
-        self._leaving = True
         if self._socket is not None:
+            self._leaving = True
             await self._socket.close()
+
+    def vanish(self) -> None:
+        """Cut the socket without a word, and come back."""
+        if self._socket is not None:
+            self._leaving = True
+            self._socket.transport.abort()
+
+    @contextmanager
+    def not_reading(self) -> Iterator[None]:
+        """Read nothing from the socket for the length of a block."""
+        socket = self._socket
+        if socket is not None:
+            socket.transport.pause_reading()
+        yield
+        if socket is not None and socket is self._socket:
+            socket.transport.resume_reading()
 
     async def _follow(self, door: Door) -> None:
         async with _socket(f"{door.url.replace('http', 'ws', 1)}{PATH}", self._manners) as socket:
-            self._socket = socket
+            self._socket, self._leaving = socket, False
             self.record.note(Connected(_now_s(), door.gateway))
             await self._listen(socket, door)
 

@@ -1,12 +1,12 @@
 """What the database says at the end: logs, rows, writes and money, for the checker to judge by."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, LiteralString, cast
 from uuid import UUID
 
-from db.feed import wire_epoch
+from db.feed import read_marks, wire_epoch
 from tests.chaos.checker import Feed, Logged, Write
 from tests.chaos.record import Key, Row, Rows, key_of
 from tests.db_helpers import Connection, rows, value
@@ -30,24 +30,29 @@ async def feed(db: Connection, user: UUID) -> Feed:
     """A user's feed, from one snapshot."""
     async with db.transaction():
         await db.execute("set transaction isolation level repeatable read")
-        epoch = await value(db, "select id from sonnette.epoch")
-        seq = await value(db, "select last_seq from sonnette.feeds where user_id = %s", user)
+        epoch, seq = await place(db, user)
         logged = {row["seq"]: _logged(row) for row in await rows(db, LOG, user)}
-        return Feed(wire_epoch(epoch, str(user)), seq or 0, logged, await _state(db, user))
+        marks = await read_marks(db, [str(user)])
+        return Feed(epoch, seq, logged, await _state(db, user), marks.get(str(user), 0))
+
+
+async def place(db: Connection, user: UUID) -> tuple[str, int]:
+    """Where the user's feed is: in which history, and its last number."""
+    epoch = await value(db, "select id from sonnette.epoch")
+    seq = await value(db, "select max(last_seq) from sonnette.feeds where user_id = %s", user)
+    return wire_epoch(epoch, str(user)), int(seq or 0)
 
 
 async def reading(db: Connection, user: UUID) -> tuple[int, Rows]:
     """What a client gets that reads anew: the feed's number and all rows, from one snapshot."""
     async with db.transaction():
         await db.execute("set transaction isolation level repeatable read")
-        seq = await value(db, "select last_seq from sonnette.feeds where user_id = %s", user)
-        return seq or 0, await _state(db, user)
+        return (await place(db, user))[1], await _state(db, user)
 
 
-async def writes(db: Connection, acknowledged: Iterable[str]) -> Mapping[str, Write]:
+async def writes(db: Connection) -> Mapping[str, Write]:
     """Each mark with how many rows it inserted and how many the log has."""
-    found = {row["mark"]: Write(row["inserted"], row["found"]) for row in await rows(db, WRITES)}
-    return {**{mark: Write(1, 0) for mark in acknowledged}, **found}
+    return {row["mark"]: Write(row["inserted"], row["found"]) for row in await rows(db, WRITES)}
 
 
 async def money(db: Connection) -> list[str]:

@@ -8,13 +8,15 @@ leaves nothing behind. Faults are done through its parts: `postgres`, `gateways[
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import LiteralString
 from uuid import UUID, uuid4
 
+import psycopg
 from psycopg.conninfo import make_conninfo
 
 from db.place import PORT
@@ -68,12 +70,13 @@ class World:
     tasks: asyncio.TaskGroup
     timeline: Timeline = field(default_factory=Timeline)
     gateways: list[Gateway] = field(default_factory=list)
+    users: list[UUID] = field(default_factory=list)
     clients: list[Client] = field(default_factory=list)
     writers: list[Writer] = field(default_factory=list)
     resyncs: set[str] = field(default_factory=set)
     _running: list["asyncio.Task[None]"] = field(default_factory=list)
     _writing: list["asyncio.Task[None]"] = field(default_factory=list)
-    _fences: int = 0
+    _ids: Iterator[int] = field(default_factory=lambda: count(1))
 
     async def connected(self, role: str = "postgres") -> Connection:
         """A connection of that role straight to Postgres, autocommit; the caller closes it."""
@@ -114,6 +117,7 @@ class World:
         user = uuid4()
         async with await self.connected() as db:
             await db.execute("select sonnette.credit(%s, %s, 'a world')", (user, money))
+        self.users.append(user)
         return user
 
     async def client(
@@ -132,8 +136,8 @@ class World:
 
     def writer(
         self, *users: UUID, name: str = "", line: Proxy | None = None, pause_s: float = 0.01,
-money: bool = True, kind: type[Writer] = Writer,
-    ) -> Writer:  # fmt: skip  # fmt: skip
+        money: bool = True, kind: type[Writer] = Writer,
+    ) -> Writer:  # fmt: skip
         """One more writer of these users' rows, straight to Postgres or over a line."""
         name = name or f"writer-{len(self.writers)}"
         dsn = self.line_dsn(line, "postgres") if line else self.postgres.dsn()
@@ -179,10 +183,11 @@ money: bool = True, kind: type[Writer] = Writer,
 
         def late() -> list[str]:
             records = [client.record for client in self.clients]
+            places = [(one, (one.epoch, one.since), last[one.user]) for one in records]
             return [
-                f"{one.client} is at {one.since} of {last[one.user]}, joined: {one.joined}"
-                for one in records
-                if not one.joined or (one.since or 0) < last[one.user]
+                f"{one.client} is at {place}, and the log at {end}; joined: {one.joined}"
+                for one, place, end in places
+                if not one.joined or place != end
             ]
 
         try:
@@ -205,9 +210,11 @@ money: bool = True, kind: type[Writer] = Writer,
         """What the database, the gateways' logs and the timeline say."""
         marks = [mark for writer in self.writers for mark in writer.committed]
         async with await self.connected() as db:
+            writes = await truth.writes(db)
             return Truth(
                 {user: await truth.feed(db, user) for user in self._followed},
-                await truth.writes(db, marks),
+                writes,
+                [mark for mark in marks if mark not in writes],
                 await truth.money(db),
                 [*self.timeline.excuses, *gatewaylog.excuses(self._logs())],
                 frozenset(self.resyncs),
@@ -225,19 +232,29 @@ money: bool = True, kind: type[Writer] = Writer,
         return {one.name: one.process.logged() for one in self.gateways if one.process.log.exists()}
 
     async def _read_anew(self, user: UUID) -> tuple[int, Rows]:
-        async with await self.connected() as db:
-            return await truth.reading(db, user)
+        async def found() -> tuple[int, Rows] | None:
+            with suppress(psycopg.OperationalError):  # away just now
+                async with await self.connected() as db:
+                    return await truth.reading(db, user)
+            return None
+
+        read = await eventually(found, SETTLE_LIMIT_S)
+        assert read is not None
+        return read
 
     @property
     def _followed(self) -> set[UUID]:
         return {client.record.user for client in self.clients}
 
-    async def _fence(self, user: UUID) -> int:
-        """A last change of the user's; its number."""
-        self._fences += 1
+    def fresh_id(self) -> int:
+        """A key in `cargo` that nobody has."""
+        return -next(self._ids)
+
+    async def _fence(self, user: UUID) -> tuple[str, int]:
+        """A last change of the user's: in which history, and its number."""
         async with await self.connected() as db:
-            await db.execute("insert into cargo values (%s, %s, 'fence')", (-self._fences, user))
-            return (await truth.reading(db, user))[0]
+            await db.execute("insert into cargo values (%s, %s, 'fence')", (self.fresh_id(), user))
+            return await truth.place(db, user)
 
 
 @asynccontextmanager
