@@ -16,8 +16,9 @@ LOG: LiteralString = """
     from sonnette.numbers n join sonnette.changes c using (tx, n)
     where n.user_id = %s order by n.seq
 """
+# By the rows' keys: a row that goes to another user is one more INSERT in the log.
 WRITES: LiteralString = """
-    select m.mark, m.inserted, count(c.tx)::int as found
+    select m.mark, m.inserted, count(distinct c.record ->> 'id')::int as found
     from marks m
     left join sonnette.changes c
         on c.table_name = 'cargo' and c.op = 'INSERT' and c.record ->> 'note' = m.mark
