@@ -37,9 +37,15 @@ class GatewayProcess:
     MODULE: Sequence[str] = ()  # another to be run instead, with its arguments
 
     def __init__(
-        self, dsn: str, log: Path, settings: dict[str, str], address: Address | None = None
+        self,
+        dsn: str,
+        log: Path,
+        settings: dict[str, str],
+        address: Address | None = None,
+        tree: Path = ROOT,
     ) -> None:
         address = address or free_address()
+        self._tree = tree
         self.address = address
         self.url = address.url()
         self.log = log
@@ -115,7 +121,7 @@ class GatewayProcess:
     def _launch(self) -> None:
         command = bound([sys.executable, "-m", *(self.MODULE or [self.PART])], signal.SIGKILL, None)
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(command, cwd=ROOT, env=self._environ, stderr=log)
+            self._process = subprocess.Popen(command, cwd=self._tree, env=self._environ, stderr=log)
 
     @property
     def _running(self) -> subprocess.Popen[bytes]:

@@ -30,6 +30,7 @@ class ServiceProcess:
 
     def __init__(self, dsn: str, log: Path, settings: dict[str, str]) -> None:
         self.address = free_address()
+        self.tree = ROOT  # whose code it runs
         self._log = log
         self._environ = {
             **{name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ},
@@ -48,7 +49,7 @@ class ServiceProcess:
     def _launch(self) -> None:
         command = bound([sys.executable, "-m", "service"], signal.SIGKILL, None)
         with self._log.open("ab") as log:
-            self._process = subprocess.Popen(command, cwd=ROOT, env=self._environ, stderr=log)
+            self._process = subprocess.Popen(command, cwd=self.tree, env=self._environ, stderr=log)
 
     def kill(self) -> None:
         """kill -9."""
