@@ -91,7 +91,11 @@ async def connect(dsn: str, *, application_name: str) -> AsyncConnection[TupleRo
 
 async def begin(connection: AsyncConnection[TupleRow]) -> None:
     """What each session of ours is told first; for whoever connects otherwise, too."""
-    await connection.execute(queries["session"])
+    row = await (await connection.execute(queries["session"])).fetchone()
+    if row is not None and row[0] != connection.info.backend_pid:
+        # A pooler may give this client's next statement to a session in which the same name stands
+        # for what another client has prepared.
+        connection.prepare_threshold = None
 
 
 def conninfo(dsn: str, *, application_name: str) -> str:

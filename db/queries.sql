@@ -38,8 +38,9 @@ where f.last_seq <> known.position
 -- Ours may be idle: a limit on that, set for the role, would end them again and again. And the server
 -- ends them where the line is dead, in 20 s, as libpq does on our side (db/connect.py): for two hours
 -- it would else keep what each cut of a network leaves behind, until it has no connection left.
--- (Over a Unix socket the tcp_ ones mean nothing.)
-select set_config('idle_session_timeout', '0', false), set_config('tcp_keepalives_idle', '5', false),
+-- (Over a Unix socket the tcp_ ones mean nothing.) A pooler has greeted with another process id.
+select pg_backend_pid(),
+       set_config('idle_session_timeout', '0', false), set_config('tcp_keepalives_idle', '5', false),
        set_config('tcp_keepalives_interval', '5', false), set_config('tcp_keepalives_count', '3', false),
        set_config('tcp_user_timeout', '15s', false)
 

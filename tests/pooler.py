@@ -27,9 +27,12 @@ needs_pgbouncer = pytest.mark.skipif(
 
 
 @asynccontextmanager
-async def pooler(database: Database, mode: str) -> AsyncIterator[str]:
+async def pooler(
+    database: Database, mode: str, address: Address | None = None
+) -> AsyncIterator[str]:
     """The DSN for sonnette_gateway through a pool in this mode: transaction or session."""
-    address, folder = free_address(), Path(tempfile.mkdtemp(prefix="sonnette-pooler-"))
+    address = address or free_address()
+    folder = Path(tempfile.mkdtemp(prefix="sonnette-pooler-"))
     running = _launch(database, mode, address, folder)
     try:
         await eventually(lambda: _listens(address.port))

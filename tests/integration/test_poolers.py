@@ -1,7 +1,10 @@
 """PgBouncer before Postgres: as good as none in session mode, named in transaction mode."""
 
+from psycopg import sql
+
+from db.connect import connect
 from db.hearing import POOLER
-from tests.db_helpers import Connection
+from tests.db_helpers import Connection, value
 from tests.facts import eventually
 from tests.fixtures.postgres import Database
 from tests.pooler import needs_pgbouncer, pooler
@@ -33,3 +36,16 @@ async def test_a_pool_in_session_mode_is_as_good_as_none(
     async with pooler(database, "session") as dsn, ears(dsn, pace=PATIENT) as one:
         await one.hears(db, "a ring")
         assert (one.listener.connects, one.marks) == (1, 1)
+
+
+async def test_nothing_is_prepared_behind_a_pool(database: Database, db: Connection) -> None:
+    """Its sessions serve many clients, for each of whom the same name stands for another query."""
+    async with pooler(database, "transaction") as dsn:
+        ours = [await connect(dsn, application_name=f"a test {number}") for number in range(2)]
+        asked = [sql.SQL("select {}::int").format(number) for number in range(2)]
+        for _ in range(10):
+            answers = [await one.execute(query) for one, query in zip(ours, asked, strict=True)]
+            assert [await answer.fetchall() for answer in answers] == [[(0,)], [(1,)]]
+        assert await value(ours[0], "select count(*) from pg_prepared_statements") == 0
+        for one in ours:
+            await one.close()
