@@ -6,8 +6,11 @@ import sys
 
 from gateway.health import Health
 from gateway.metrics import Metrics
-from gateway.relay import Relay
+from gateway.relay import USUAL as PACE
+from gateway.relay import Pace, Relay
 from gateway.server import GatewayServer
+from gateway.socket import USUAL as PATIENCE
+from gateway.socket import Patience
 from process import entry, systemd
 from process.guard import REVOKED, Guard
 from process.ports import listening_socket
@@ -16,7 +19,7 @@ from process.shutdown import begin, stop_on_signals
 from process.watch import Watch
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, pace: Pace = PACE, patience: Patience = PATIENCE) -> None:
     """Serve until SIGTERM or SIGINT. SettingsError where something is missing."""
     dsn = _required(settings)
     stop = stop_on_signals()
@@ -28,10 +31,10 @@ async def serve(settings: Settings) -> None:
     _raise_file_limit()
     metrics = Metrics()
     guard = Guard(settings, dsn, application_name="sonnette gateway")
-    relay = Relay(dsn, metrics)
+    relay = Relay(dsn, metrics, pace)
     watch = _watch(dsn, relay, guard, metrics)
     health = Health(relay, watch, guard, metrics)
-    server = GatewayServer(relay.hub, guard, health, metrics, settings)
+    server = GatewayServer(relay.hub, guard, health, metrics, settings, patience)
     async with asyncio.TaskGroup() as tasks:
         beside = [relay.run(), watch.run(health.report), guard.run(), _drain(watch, stop)]
         background = [tasks.create_task(work) for work in beside]

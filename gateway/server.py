@@ -30,7 +30,7 @@ from gateway.places import Most, Places
 from gateway.protocol import BadFrame, Serializer, serializer
 from gateway.returns import Caller, Returns, caller
 from gateway.session import Limits, Session
-from gateway.socket import Socket, relieve
+from gateway.socket import USUAL, Patience, Socket, relieve
 from process.addresses import client_address, neighbourhood, networks
 from process.guard import Guard
 from process.ports import BACKLOG
@@ -62,9 +62,16 @@ class GatewayServer:
     """Serves clients of `hub` on a listening socket, until `run` is told to stop."""
 
     def __init__(
-        self, hub: Hub, guard: Guard, health: Health, metrics: Metrics, settings: Settings
+        self,
+        hub: Hub,
+        guard: Guard,
+        health: Health,
+        metrics: Metrics,
+        settings: Settings,
+        patience: Patience = USUAL,
     ) -> None:
         self._hub = hub
+        self._patience = patience
         self._guard = guard
         self._health = health
         self._metrics = metrics
@@ -241,7 +248,7 @@ class GatewayServer:
                 session.expire(now_s)
                 if seen != before and session.end_revoked():
                     tasks.create_task(client.close(CloseCode.POLICY_VIOLATION, "token revoked"))
-                await client.look(clock())
+                await client.look(clock(), self._patience)
                 if place % LOOKS_PER_TURN == 0:
                     await asyncio.sleep(0)
 

@@ -9,6 +9,7 @@ its client reads at all. Its cursor lets it resume.
 import asyncio
 import contextlib
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import structlog
 from websockets.asyncio.server import ServerConnection, broadcast
@@ -20,10 +21,22 @@ from gateway.metrics import Metrics
 
 log = structlog.get_logger(__name__)
 
-STUCK_LIMIT_S = 8  # a second until it is noticed, and one until it is looked at: gone in 10
-PING_AFTER_S = 20
-SILENCE_LIMIT_S = 60
 GOODBYE_LIMIT_S = 5
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long a client may hang: nothing of a buffer read, nothing heard; pinged before that.
+
+    Stuck for 8 s, a second until it is noticed, and one until it is looked at: gone in 10.
+    """
+
+    stuck_s: float = 8
+    ping_after_s: float = 20
+    silence_s: float = 60
+
+
+USUAL = Patience()
 
 
 class Socket:
@@ -98,7 +111,7 @@ class Socket:
         self._metrics.cut.labels(reason=reason).inc()
         log.info("socket closed", reason=reason, unread_bytes=self.unread_bytes)
 
-    async def look(self, now_s: float) -> None:
+    async def look(self, now_s: float, patience: Patience = USUAL) -> None:
         """The regular look: cut who hangs, ping who has been silent."""
         if self._goodbye is not None:
             reason, until_s = self._goodbye
@@ -109,18 +122,20 @@ class Socket:
             self._stuck_since = None
         elif self._stuck_since is None:
             self._stuck_since = now_s
-        elif now_s - self._stuck_since >= STUCK_LIMIT_S:
+        elif now_s - self._stuck_since >= patience.stuck_s:
             self.cut("not reading")
             return
         silent_s = now_s - self.last_heard_at
-        if silent_s >= SILENCE_LIMIT_S:
+        if silent_s >= patience.silence_s:
             self.cut("silent")
-        elif silent_s >= PING_AFTER_S <= now_s - self._pinged_at and self._stuck_since is None:
-            self._pinged_at = now_s
-            await self._ping()
+        elif min(silent_s, now_s - self._pinged_at) >= patience.ping_after_s:
+            await self._ping(now_s)
 
-    async def _ping(self) -> None:
+    async def _ping(self, now_s: float) -> None:
         # With an empty buffer a ping does not wait, as websockets' own would behind a full one.
+        if self._stuck_since is not None:
+            return
+        self._pinged_at = now_s
         with contextlib.suppress(ConnectionClosed):
             pong = await self._connection.ping()
             asyncio.ensure_future(pong).add_done_callback(self._ponged)

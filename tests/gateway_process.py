@@ -148,6 +148,12 @@ class GatewayProcess:
                 return None
 
 
+class QuickGateway(GatewayProcess):
+    """One with less patience, see tests/gateway_main.py."""
+
+    MODULE = ("tests.gateway_main",)
+
+
 @asynccontextmanager
 async def gateway_process(dsn: str, log: Path, **settings: str) -> AsyncIterator[GatewayProcess]:
     """A ready gateway for the length of a block; `settings` are variables of its environment."""

@@ -99,11 +99,16 @@ class World:
         settings: Mapping[str, str] = NO_SETTINGS,
         process: type[GatewayProcess] = GatewayProcess,
         start: bool = True,
+        dsn: str | None = None,
     ) -> Gateway:
-        """One more gateway, ready unless it is not to be started; `settings` as its environment."""
+        """One more gateway, ready unless it is not to be started; `settings` as its environment.
+
+        `dsn`: how it reaches Postgres where that is not by a line of its own.
+        """
         name, line = f"gateway-{len(self.gateways)}", await self.line()
         log = self.folder / f"{name}.log"
-        running = process(self.line_dsn(line, "sonnette_gateway"), log, dict(settings))
+        dsn = dsn or self.line_dsn(line, "sonnette_gateway")
+        running = process(dsn, log, dict(settings))
         self.stack.callback(_end, running)
         door = await self.stack.enter_async_context(proxy(to_port(running.address.port)))
         gateway = Gateway(name, running, line, door)
@@ -264,18 +269,25 @@ async def world(
 ) -> AsyncIterator[World]:  # fmt: skip
     """A world with so many gateways for the length of a block; nothing of it is left."""
     with own_postgres(template, postgres) as server:
-        async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
-            one = World(server, folder, random.Random(seed), stack, tasks)
-            try:
-                for _ in range(gateways):
-                    await one.add_gateway(settings)
-                yield one
-            except BaseException:
-                print(one.text())  # pytest shows it beside the failure
-                raise
-            finally:
-                for task in [*one._running, *one._writing]:
-                    task.cancel()
+        async with around(server, folder, seed) as one:
+            for _ in range(gateways):
+                await one.add_gateway(settings)
+            yield one
+
+
+@asynccontextmanager
+async def around(postgres: OwnPostgres, folder: Path, seed: int = 1) -> AsyncIterator[World]:
+    """A world around a Postgres that is there already, and nobody in it yet."""
+    async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
+        one = World(postgres, folder, random.Random(seed), stack, tasks)
+        try:
+            yield one
+        except BaseException:
+            print(one.text())  # pytest shows it beside the failure
+            raise
+        finally:
+            for task in [*one._running, *one._writing]:
+                task.cancel()
 
 
 def _end(process: GatewayProcess) -> None:

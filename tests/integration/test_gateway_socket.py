@@ -10,7 +10,7 @@ from websockets.asyncio.server import ServerConnection, serve
 
 from gateway.metrics import Metrics
 from gateway.server import LOOK_EVERY_S
-from gateway.socket import STUCK_LIMIT_S, Socket, relieve
+from gateway.socket import USUAL, Socket, relieve
 from tests.facts import eventually
 
 FRAME = "x" * 50_000
@@ -71,16 +71,16 @@ async def pair() -> AsyncIterator[Pair]:
 
 
 def test_the_limit_leaves_time_to_notice_and_to_look() -> None:
-    assert STUCK_LIMIT_S + 2 * LOOK_EVERY_S <= 10
+    assert USUAL.stuck_s + 2 * LOOK_EVERY_S <= 10
 
 
 async def test_who_reads_nothing_for_ten_seconds_is_cut() -> None:
     async with pair() as one:
         one.freeze()
         await one.socket.look(5)
-        await one.socket.look(5 + STUCK_LIMIT_S - 0.1)
+        await one.socket.look(5 + USUAL.stuck_s - 0.1)
         assert not one.is_cut()
-        await one.socket.look(5 + STUCK_LIMIT_S)
+        await one.socket.look(5 + USUAL.stuck_s)
         assert one.is_cut()
         assert one.cuts("not reading") == 1
         one.socket.send(FRAME)
@@ -98,10 +98,10 @@ async def test_who_reads_slowly_is_not_cut() -> None:
         await eventually(lambda: one.unread() < before)
         one.client.transport.pause_reading()
         one.freeze()  # it has read, and its buffer is not empty at any look
-        for now_s in (10, 10 + STUCK_LIMIT_S - 0.1):
+        for now_s in (10, 10 + USUAL.stuck_s - 0.1):
             await one.socket.look(now_s)
             assert not one.is_cut()
-        await one.socket.look(10 + STUCK_LIMIT_S)
+        await one.socket.look(10 + USUAL.stuck_s)
         assert one.is_cut()
 
 
