@@ -6,7 +6,7 @@
 version := import sys; print("%d.%d" % sys.version_info[:2])
 export VENV := $(if $(PYTHON),.venv-$(shell $(PYTHON) -c '$(version)' 2>/dev/null),.venv)
 
-.PHONY: help run test check page bench soak clean lock venv
+.PHONY: help run test check page pictures bench soak clean lock venv
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
@@ -22,6 +22,9 @@ check: venv ## lint, format, types, imports, SQL, links; writes nothing into the
 
 soak: venv ## send garbage to gateway and service for 10 minutes (SEED=n: that of another run)
 	@FUZZ_S=$${FUZZ_S:-600} SEED='$(SEED)' $(VENV)/bin/python -m pytest -q tests/fuzz
+
+pictures: venv ## take docs/images anew (needs Chromium, and web/node_modules)
+	@PICTURES=docs/images $(VENV)/bin/python -m pytest -q tests/browser/test_pictures.py
 
 bench: venv ## measure delays, throughput, memory, crashes (about 12 minutes; ARGS=--quick: 3)
 	@$(VENV)/bin/python -m bench $(ARGS)

@@ -2,8 +2,8 @@
 # Runs every tier of tests/, goes on after a tier that fails, and fails if one did.
 #
 # The tiers that start whole processes run one test after the other; the others share workers, and
-# so do the faults of tests/chaos, each of which has a world of its own. Tests that mostly wait have
-# more workers than there are cores.
+# so do the faults of tests/chaos, each of which has a world of its own, and the files of tests/browser.
+# Tests that mostly wait have more workers than there are cores.
 # tests/integration runs once more on a PostgreSQL of this machine's packages, where there is one:
 # the newest of /usr/lib/postgresql/*/bin, or what PG_BINDIR names. TIERS="unit acceptance" runs
 # only those.
@@ -35,7 +35,7 @@ if [ -n "$bindir" ]; then
 fi
 tier acceptance tests/acceptance
 tier interop tests/interop
-tier browser tests/browser
+tier browser -n 2 --dist loadfile tests/browser
 tier chaos -n 2 tests/chaos
 tier fuzz tests/fuzz
 

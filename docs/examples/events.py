@@ -1,4 +1,4 @@
-"""Follows a user's feed as Server-Sent Events; a reconnect names the last id, as EventSource does.
+"""Follows a user's feed as Server-Sent Events; a reconnect names the number that it is at.
 
 pip install httpx; python events.py http://127.0.0.1:8000 TOKEN
 """
@@ -11,34 +11,29 @@ import httpx
 
 service, token = sys.argv[1:]
 client = httpx.Client(base_url=service, headers={"Authorization": f"Bearer {token}"}, timeout=40)
-seen = {}  # id: the number after which we go on; epoch: the history that it belongs to
-
-
-def read_everything():
-    found = client.get("/v1/activations?limit=100").raise_for_status().json()
-    seen.update(id=str(found["feed_seq"]), epoch=found["epoch"])
-    print("all", len(found["items"]), "at", found["feed_seq"], flush=True)
+cursor = {}
 
 
 def listen():
-    query, headers = {"epoch": seen["epoch"]}, {"Last-Event-ID": seen["id"]}
-    with client.stream("GET", "/v1/events", params=query, headers=headers) as answer:
+    if not cursor:  # at first, and where it cannot be served
+        found = client.get("/v1/activations?limit=100").raise_for_status().json()
+        cursor.update(after=found["feed_seq"], epoch=found["epoch"])
+        print("all", len(found["items"]), "at", found["feed_seq"], flush=True)
+    with client.stream("GET", "/v1/events", params=cursor) as answer:
         event = {}
         for line in answer.raise_for_status().iter_lines():
-            name, _, value = line.partition(": ")
-            event[name] = value
-            if line == "":  # the end of an event
-                if event.get("event") == "resync":
-                    seen.clear()
-                    return
-                if event.get("event") == "change":
-                    change, seen["id"] = json.loads(event["data"]), event["id"]
-                    print(change["feed_seq"], change["table"], change["type"], flush=True)
-                event = {}
+            name, _, event[name] = line.partition(": ")
+            if line == "" and event.get("event") == "resync":
+                cursor.clear()
+                break
+            if line == "" and event.get("event") == "change":
+                change, cursor["after"] = json.loads(event["data"]), event["id"]
+                print(change["feed_seq"], change["table"], change["type"], flush=True)
+            event = event if line else {}  # an empty line ends it
 
 
 while True:
     try:
-        listen() if seen else read_everything()
+        listen()
     except httpx.HTTPError:
         time.sleep(1)

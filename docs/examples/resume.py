@@ -5,41 +5,34 @@ pip install realtime httpx; python resume.py http://127.0.0.1:8001 http://127.0.
 """
 
 import asyncio
-import contextlib
 import sys
+import time
 
 import httpx
 from realtime import AsyncRealtimeClient
 
 gateway, service, token = sys.argv[1:]
-web = httpx.AsyncClient(base_url=service, headers={"Authorization": f"Bearer {token}"})
-cursor = {}
+headers = {"Authorization": f"Bearer {token}"}
 
 
-async def read_everything():
-    while True:
-        with contextlib.suppress(httpx.HTTPError):
-            found = (await web.get("/v1/activations?limit=100")).raise_for_status().json()
-            cursor.update(since=found["feed_seq"], epoch=found["epoch"])
-            return print("all", len(found["items"]), "at", found["feed_seq"], flush=True)
-        await asyncio.sleep(1)
-
-
-async def main():
-    await read_everything()
+async def follow(cursor):
     news = asyncio.Queue()
     client = AsyncRealtimeClient(f"{gateway}/realtime/v1", token, max_retries=1000)
     channel = client.channel("my-numbers", {"config": {"broadcast": {"replay": cursor}}})
     channel.on_system(lambda said: news.put_nowait(None) if said.extension == "resync" else None)
     channel.on_postgres_changes("*", lambda p: news.put_nowait(p["data"]), table="activations")
     await channel.subscribe()
-    while True:
-        while (data := await news.get()) is None:
-            await read_everything()
-        seq = (data.get("record") or data["old_record"])["feed_seq"]
-        if seq > cursor["since"]:  # else it was in the list already
-            cursor["since"] = seq
-            print(seq, data["table"], data["type"].value, flush=True)
+    while data := await news.get():  # None: the cursor cannot be served, all is to be read anew
+        cursor["since"] = (data.get("record") or data["old_record"])["feed_seq"]
+        print(cursor["since"], data["table"], data["type"].value, flush=True)
+    await client.close()
 
 
-asyncio.run(main())
+while True:
+    try:
+        found = httpx.get(f"{service}/v1/activations?limit=100", headers=headers)
+        page = found.raise_for_status().json()
+        print("all", len(page["items"]), "at", page["feed_seq"], flush=True)
+        asyncio.run(follow({"since": page["feed_seq"], "epoch": page["epoch"]}))
+    except httpx.HTTPError:
+        time.sleep(1)

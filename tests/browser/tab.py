@@ -74,6 +74,10 @@ class Tab:
         if line.type == "error":
             self.complaints.append(line.text)
 
+    def asked_by_fallback(self) -> list[str]:
+        """What the page asked for because it had no socket."""
+        return [url for url in self.asked if "/v1/changes" in url or url.endswith("/check")]
+
     async def line(self, beginning: str) -> str:
         """The first line of the console that begins so, once there is one."""
         return await eventually(

@@ -23,14 +23,13 @@ async def test_fault_1_the_wallet_is_refreshed_by_push(
     async with open_tab(browser, site, alice.token) as tab:
         await tab.is_live()
         await expect(tab.page.locator("#available")).to_have_text("10.00 USD")
-        asked = len(tab.asked)
         await market.credit(alice.id, "5.00")
         await expect(tab.page.locator("#available")).to_have_text("15.00 USD")
         activation = await market.pending(alice.id)
         await expect(tab.page.locator("#frozen")).to_have_text("0.50 USD")
         await market.end(activation, "cancelled")
         await expect(tab.page.locator("#frozen")).to_have_text("0.00 USD")
-        assert not [url for url in tab.asked[asked:] if "/v1/changes" in url]
+        assert not tab.asked_by_fallback()
 
 
 async def test_a_later_change_of_a_received_row_is_not_told_again_and_a_second_sms_is(
@@ -67,25 +66,6 @@ async def test_a_gateway_killed_and_started_again_under_an_open_tab(
         for code in ("101010", "202020", "303030"):
             assert await tab.toast(RECEIVED, code)
         assert len(await tab.toasts(RECEIVED)) == 3
-
-
-async def test_the_fallback_asks_about_numbers_that_wait_and_is_silent_when_the_socket_is_back(
-    browser: Browser, site: str, gateway: GatewayProcess, market: Market, alice: User
-) -> None:
-    activation = await market.pending(alice.id)
-    async with open_tab(browser, site, alice.token) as tab:
-        await tab.is_live()
-        assert not [url for url in tab.asked if "/check" in url or "/v1/changes" in url]
-        gateway.kill()
-        check = f"/v1/activations/{activation}/check"
-        async with tab.page.expect_request(lambda request: request.url.endswith(check)):
-            pass
-        await gateway.start()
-        await tab.is_live()
-        asked = len(tab.asked)
-        await market.bring_code(activation, "112233")
-        await expect(tab.code).to_have_text("112233")
-        assert not [url for url in tab.asked[asked:] if "/check" in url or "/v1/changes" in url]
 
 
 async def test_an_hour_of_sleep(

@@ -43,7 +43,7 @@ async def test_a_code_comes_by_push_and_the_policy_stands(
                 assert await tab.line("✅ [REALTIME] SMS reçu en temps réel!")
                 await expect(tab.page.locator("#balance")).to_have_text("9.50 USD")
                 assert {urlsplit(asked).netloc for asked in tab.asked} == {str(at)}
-                assert not [asked for asked in tab.asked if "/v1/changes" in asked]
+                assert not tab.asked_by_fallback()
                 assert tab.complaints == []
 
 

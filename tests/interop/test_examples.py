@@ -182,4 +182,4 @@ async def test_the_receipt_takes_no_resync_for_a_proof(
 
 def test_the_examples_are_short() -> None:
     lengths = {path.name: len(path.read_text().splitlines()) for path in EXAMPLES.iterdir()}
-    assert max(lengths.values()) <= 45, lengths
+    assert max(lengths.values()) < 40, lengths

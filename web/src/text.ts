@@ -161,12 +161,12 @@ export class Text {
   /** A refusal, in the service's own words where the page has none. */
   refusal(error: ApiError): string {
     const at = typeof error.problem.cancel_after === "string" ? error.problem.cancel_after : null;
-    if (this.language === "en") return at ? `${error.message} (${this.words.from} ${this.clock(at)})` : error.message;
+    const from = at ? ` (${this.words.from} ${this.clock(at)})` : "";
+    if (this.language === "en") return error.message.charAt(0).toUpperCase() + error.message.slice(1) + from;
     if (error.code === "not_enough_money") {
       return `Solde insuffisant : ${error.problem.needed} nécessaires, ${error.problem.available} disponibles.`;
     }
-    const said = REFUSED_FR[error.code] ?? error.message;
-    return at ? `${said} (${this.words.from} ${this.clock(at)})` : said;
+    return (REFUSED_FR[error.code] ?? error.message) + from;
   }
 }
 

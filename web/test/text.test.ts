@@ -25,7 +25,7 @@ test("a refusal says from when a cancel is possible", () => {
   const error = new ApiError(409, "too_early", "the provider does not cancel a number this soon", {
     cancel_after: "2026-01-01T10:02:00Z",
   });
-  expect(new Text("en").refusal(error)).toMatch(/^the provider does not cancel a number this soon \(from .*02/);
+  expect(new Text("en").refusal(error)).toMatch(/^The provider does not cancel a number this soon \(from .*02/);
   expect(new Text("fr").refusal(error)).toMatch(/^Le fournisseur n'annule pas un numéro si tôt\. \(à partir de .*02/);
 });
 
