@@ -21,6 +21,16 @@ class DatabaseUnavailable(SonnetteError):
     """Postgres cannot be reached, or closed the connection."""
 
 
+class Incomplete(DatabaseUnavailable):
+    """The database is there, and not all of it: a restore has not come that far."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the database has Sonnette's tables and no epoch in them: it is being restored, or "
+            "its restore did not run to its end"
+        )
+
+
 class TryAgain(SonnetteError):
     """A deadlock, serialization failure or lock timeout: the same transaction may yet succeed."""
 

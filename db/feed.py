@@ -16,7 +16,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
-from db.errors import translated
+from db.errors import Incomplete, translated
 from db.queries import queries
 
 LIVE_ONLY = 2**62  # an `after` that no feed reaches: the answer is the last number alone
@@ -125,10 +125,10 @@ async def read_marks(connection: AsyncConnection[TupleRow], users: Iterable[str]
 
 
 async def read_epoch(connection: AsyncConnection[TupleRow]) -> UUID:
-    """Which history this database has."""
+    """Which history this database has. Incomplete while it has none."""
     with translated():
         row = await (await connection.execute(queries["epoch"])).fetchone()
     if row is None:
-        raise RuntimeError("sonnette.epoch is empty: the migration did not run to its end")
+        raise Incomplete
     epoch: UUID = row[0]
     return epoch

@@ -9,15 +9,18 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 
-from db.errors import translated
+from db.errors import Incomplete, translated
 from db.queries import queries
 
 
 async def confirm(connection: AsyncConnection[TupleRow]) -> UUID:
-    """The epoch of the history that this connection reads, a new one if that is another."""
+    """The epoch of the history that this connection reads, a new one if that is another.
+
+    Incomplete while the database has none.
+    """
     with translated():
         row = await (await connection.execute(queries["this_history"])).fetchone()
-    if row is None:
-        raise RuntimeError("sonnette.this_history() gave no row")
+    if row is None or row[0] is None:
+        raise Incomplete
     epoch: UUID = row[0]
     return epoch

@@ -16,7 +16,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
 
-from db import history
+from db import feed, history
 from db.backoff import Backoff
 from db.connect import begin, connect, conninfo
 from db.errors import NotMigrated, TryAgain, translated
@@ -64,7 +64,7 @@ class Database:
 
     async def check(self) -> None:
         """SonnetteError unless the database answers and Sonnette is in it."""
-        await self.read(_look)
+        await self.read(feed.read_epoch)
 
     async def _tried(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         backoff = Backoff(0.01, 0.5)
@@ -104,7 +104,3 @@ async def _configure(connection: Connection) -> None:
     await connection.execute(queries["service_session"])
     with suppress(NotMigrated):  # the statements that follow say so themselves
         await history.confirm(connection)  # no answer after a failover names the epoch before it
-
-
-async def _look(connection: Connection) -> None:
-    await connection.execute(queries["epoch"])

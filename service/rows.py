@@ -14,6 +14,7 @@ from uuid import UUID
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow, class_row
 
+from db.errors import Incomplete
 from db.feed import wire_epoch
 from db.queries import queries
 from service.deliveries import Delivery
@@ -87,6 +88,8 @@ async def position(connection: Connection, user_id: UUID) -> Position:
     """The user's position."""
     cursor = await connection.execute(queries["feed_position"], {"user_id": user_id})
     feed_seq, epoch = _there(await cursor.fetchone())
+    if epoch is None:
+        raise Incomplete
     return Position(feed_seq, wire_epoch(epoch, str(user_id)))
 
 

@@ -5,15 +5,18 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from pytest_postgresql.janitor import DatabaseJanitor
 
 from db.connect import connect
+from db.errors import Incomplete
 from db.history import confirm
 from db.place import PORT
 from tests.db_helpers import ALICE, Connection, rows, value
 from tests.facts import eventually
 from tests.fixtures.postgres import SUPERUSER, Database
+from tests.fixtures.service import running_service
 from tests.gateway_process import GatewayProcess, gateway_process, token
 from tests.integration.gateway_wire import cargo, wire
 
@@ -122,3 +125,29 @@ async def test_a_restored_dump_serves_no_cursor_of_its_original(
     async with wire(gateway) as alice:
         again = await alice.subscribe(token(ALICE), cargo(since=1, epoch=before["epoch"]))
         assert again["epoch"] == before["epoch"], "the original goes on"
+
+
+async def test_a_database_that_is_not_restored_yet_is_named_and_waited_for(
+    gateway: GatewayProcess, database: Database, db: Connection
+) -> None:
+    """Its tables are there, its rows not yet."""
+    async with running_service(database) as service, service.user(ALICE) as alice:
+        await db.execute("create table kept as table sonnette.epoch")
+        await db.execute("delete from sonnette.epoch")
+        for path in ("/v1/me", "/v1/changes", "/v1/changes?after=0", "/v1/activations", "/readyz"):
+            assert (await alice.get(path)).status_code == httpx.codes.SERVICE_UNAVAILABLE, path
+        with pytest.raises(Incomplete):
+            await asked(database, "sonnette_poller")
+
+        async def named() -> bool:
+            return str(Incomplete()) in " ".join(await gateway.problems())
+
+        await eventually(named)
+        await db.execute("insert into sonnette.epoch table kept")
+        for path in ("/v1/me", "/readyz"):
+            assert (await alice.get(path)).status_code == httpx.codes.OK, path
+
+        async def ready() -> bool:
+            return not await gateway.problems()
+
+        await eventually(ready)
