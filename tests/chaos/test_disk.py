@@ -1,5 +1,7 @@
 """Fault 19: the disk is full, the one with the tables or the one with the WAL."""
 
+from contextlib import suppress
+
 import psycopg
 
 from tests.chaos.conftest import Worlds
@@ -62,8 +64,7 @@ async def test_fault_19_disk_full_under_the_wal(worlds: Worlds) -> None:
                 await eventually(lambda: switched_in_vain(world), FULL_LIMIT_S)
                 disk.free()
                 assert "PANIC" in world.postgres.server.place.log.read_text()
-                if not world.postgres.running:
-                    world.postgres.launch()
+                await eventually(lambda: up(world), FULL_LIMIT_S)
             await world.more(30)
             await world.holds()
             world.postgres.stop()
@@ -76,5 +77,15 @@ async def switched_in_vain(world: World) -> bool:
             await db.execute("create table if not exists at_all (); drop table at_all")
             await db.execute("select pg_switch_wal()")
     except psycopg.OperationalError:
+        return True
+    return False
+
+
+async def up(world: World) -> bool:
+    """Whether Postgres takes connections; where it has given up it is started, as systemd does."""
+    if not world.postgres.running:
+        world.postgres.launch()
+    with suppress(psycopg.OperationalError):
+        await (await world.connected()).close()
         return True
     return False
