@@ -78,7 +78,11 @@ def application(
         routes=routes,
         middleware=[
             *_cors(parts.settings.cors_origins),
-            Middleware(AddressLimit, allowances=parts.allowances),
+            Middleware(
+                AddressLimit,
+                allowances=parts.allowances,
+                proxies=parts.settings.trusted_proxies,
+            ),
         ],
         exception_handlers={HTTPException: _no_route, Exception: _mistake},
     )

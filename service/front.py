@@ -1,17 +1,20 @@
 """What every request passes first: its id, and the allowance of the address that it comes from.
 
 Promised: each answer has an `X-Request-Id`, the caller's own where that is sane; each log line and
-each problem document of the request has it too. Probes are never refused.
+each problem document of the request has it too. Behind a proxy that is trusted the address is the
+one that it names, and `request.state.address` has it. Probes are never refused.
 """
 
 import re
 import time
+from collections.abc import Sequence
 from uuid import uuid4
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from process.addresses import client_address, networks
 from service.allowances import Allowances
 from service.answers import problem_answer
 from service.headers import REQUEST_ID
@@ -53,16 +56,25 @@ def chosen(given: list[str]) -> str:
 class AddressLimit:
     """Refuses an address that asks for more than its allowance, before anything else is done."""
 
-    def __init__(self, app: ASGIApp, allowances: Allowances) -> None:
+    def __init__(self, app: ASGIApp, allowances: Allowances, proxies: Sequence[str]) -> None:
         self._app = app
         self._allowances = allowances
+        self._proxies = networks(proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in PROBES and scope.get("client"):
+            address = self._address(scope)
+            scope.setdefault("state", {})["address"] = address
             try:
-                self._allowances.spend_address(scope["client"][0], time.monotonic())
+                self._allowances.spend_address(address, time.monotonic())
             except Problem as problem:
                 answer = problem_answer(problem, scope)
                 await answer(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+    def _address(self, scope: Scope) -> str:
+        """Who is behind the proxies; the last of them where they do not say."""
+        peer: str = scope["client"][0]
+        forwarded = ",".join(Headers(scope=scope).getlist("X-Forwarded-For"))
+        return client_address(peer, forwarded, self._proxies) or peer

@@ -121,7 +121,7 @@ def is_let_in(address: str | None, account: WebhookAccount) -> bool:
 
 def _address(request: Request) -> str | None:
     try:
-        found = ipaddress.ip_address(request.client.host if request.client else "")
+        found = ipaddress.ip_address(getattr(request.state, "address", ""))
     except ValueError:
         return None
     mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None

@@ -175,6 +175,28 @@ async def test_an_address_over_the_rate_is_429_whoever_asks_and_probes_are_not(
                 assert (await client.get(probe)).status_code == 200
 
 
+async def test_behind_a_proxy_each_of_its_clients_has_an_allowance_of_its_own(
+    database: Database, shop: Market
+) -> None:
+    async def answers(client: httpx.AsyncClient, forwarded: str) -> set[int]:
+        headers = {"X-Forwarded-For": forwarded}
+        return {(await client.get("/v1/me", headers=headers)).status_code for _ in range(8)}
+
+    async with (
+        running_service(database, address_requests_per_s=1) as running,
+        running.client() as client,
+    ):
+        assert await answers(client, "192.0.2.1") == {401, 429}
+        assert await answers(client, "203.0.113.7, 192.0.2.1") == {429}, "what it says itself"
+        assert 401 in await answers(client, "192.0.2.2")
+    async with (
+        running_service(database, address_requests_per_s=1, trusted_proxies=()) as running,
+        running.client() as client,
+    ):
+        assert 429 in await answers(client, "192.0.2.1")
+        assert await answers(client, "192.0.2.2") == {429}, "nobody is believed"
+
+
 async def test_who_waits_as_long_as_told_is_served(database: Database, shop: Market) -> None:
     user = await shop.new_user()
     async with (

@@ -141,6 +141,12 @@ async def test_with_a_list_of_addresses_only_they_are_let_in(
 ) -> None:
     await let_in(shop, "203.0.113.0/24")
     assert (await provider.post(PATH, json=HERO)).status_code == 404
+    for forged in ("203.0.113.9, 198.51.100.1", "203.0.113.9, nonsense", "127.0.0.1"):
+        headers = {"X-Forwarded-For": forged}
+        assert (await provider.post(PATH, json=HERO, headers=headers)).status_code == 404
+    behind_proxy = {"X-Forwarded-For": "198.51.100.1, 203.0.113.9"}
+    assert (await provider.post(PATH, json=HERO, headers=behind_proxy)).status_code == 200
+    assert str((await inbox(shop))[0]["remote_address"]) == "203.0.113.9"
     await let_in(shop, "203.0.113.0/24", "127.0.0.0/8")
     assert (await provider.post(PATH, json=HERO)).status_code == 200
 
