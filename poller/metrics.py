@@ -84,6 +84,8 @@ class Metrics:
 
     def observer(self, account: str) -> Callable[[str, object, float], None]:
         """To be told every answer of that account's provider."""
+        for alarming in (self.refused, self.mistakes):
+            alarming.labels(account)  # there from the start: what begins at 1 has not risen
 
         def heard(action: str, answer: object, seconds: float) -> None:
             self._seconds.labels(account, action).observe(seconds)

@@ -39,6 +39,8 @@ class Metrics:
             ["reason"],
             registry=self.registry,
         )
+        for reason in ("age", "cap"):  # there from the start: what begins at 1 has not risen
+            self.pruned.labels(reason)
         self.tidied = Counter(
             "sonnette_service_rows_tidied",
             "Old webhooks, answered requests and ended processes forgotten",

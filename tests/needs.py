@@ -80,4 +80,7 @@ needs_nginx = pytest.mark.skipif(
 needs_caddy = pytest.mark.skipif(
     shutil.which("caddy") is None, reason="needs Caddy (Debian: caddy)"
 )
+needs_promtool = pytest.mark.skipif(
+    shutil.which("promtool") is None, reason="needs promtool (Debian: prometheus)"
+)
 needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl (Debian: curl)")
