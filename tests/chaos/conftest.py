@@ -33,6 +33,15 @@ def worlds(data: Template, tmp_path: Path) -> Worlds:
     return partial(world, data, tmp_path)
 
 
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def lasting_world(
+    data: Template, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[World]:
+    """One gateway for the tests of a module that do no harm to it, each with users of its own."""
+    async with world(data, tmp_path_factory.mktemp("world")) as one:
+        yield one
+
+
 @pytest_asyncio.fixture(name="world")
 async def usual_world(worlds: Worlds) -> AsyncIterator[World]:
     """One gateway, nobody there yet."""

@@ -177,13 +177,16 @@ def courses(record: Record) -> Iterator[Course]:
     """A record's courses; only the last one goes on to the end of the log."""
     begin: tuple[str, int, bool] | None = None
     changes: list[Changed] = []
+    read_at = 0  # who begins with 0 has read that there was nothing
     for event in record.events:
         match event:
             case Changed():
                 changes.append(event)
+            case ReadAnew() if begin is None:
+                read_at = event.seq
             case Joined() if begin is None:
                 after = event.feed_seq if event.since is None else event.since
-                begin = event.epoch, after, after == 0
+                begin = event.epoch, after, after == read_at
             case Resynced():
                 if begin is not None:
                     yield Course(*begin, changes)

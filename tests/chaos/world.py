@@ -38,6 +38,7 @@ TERMINATE: LiteralString = """
     select count(pg_terminate_backend(pid)) from pg_stat_activity
     where application_name like %s and datname = current_database()
 """
+FRESH = 1_000_000_000
 NO_SETTINGS: Mapping[str, str] = {}
 
 
@@ -76,7 +77,7 @@ class World:
     resyncs: set[str] = field(default_factory=set)
     _running: list["asyncio.Task[None]"] = field(default_factory=list)
     _writing: list["asyncio.Task[None]"] = field(default_factory=list)
-    _ids: Iterator[int] = field(default_factory=lambda: count(1))
+    _ids: Iterator[int] = field(default_factory=lambda: count(FRESH))
 
     async def connected(self, role: str = "postgres") -> Connection:
         """A connection of that role straight to Postgres, autocommit; the caller closes it."""
@@ -252,7 +253,7 @@ class World:
         return {client.record.user for client in self.clients}
 
     def fresh_id(self) -> int:
-        """A key in `cargo` that nobody has."""
+        """A key in `cargo` that nobody has: below zero, and below all that a test makes itself."""
         return -next(self._ids)
 
     async def _fence(self, user: UUID) -> tuple[str, int]:
