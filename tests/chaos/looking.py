@@ -13,9 +13,10 @@ SERVED_LIMIT_S = 30
 
 async def served(world: World, limit_s: float = SERVED_LIMIT_S) -> None:
     """Return once each client has all that is committed now."""
+    records = [client.record for client in world.clients]
     async with await world.connected() as db:
-        wanted = [(c.record, (await truth.reading(db, c.record.user))[0]) for c in world.clients]
-    await eventually(lambda: all((one.since or 0) >= seq for one, seq in wanted), limit_s)
+        last = {user: (await truth.place(db, user))[1] for user in {one.user for one in records}}
+    await eventually(lambda: all((one.since or 0) >= last[one.user] for one in records), limit_s)
 
 
 def changes(client: Client) -> list[Changed]:
