@@ -30,12 +30,17 @@ begin
     alter role sonnette_poller set idle_in_transaction_session_timeout = '15s';
     alter role sonnette_gateway set idle_in_transaction_session_timeout = '15s';
     alter role sonnette_operator set idle_in_transaction_session_timeout = '60s';
-    -- "Failing row contains (...)" in the server's log would carry the code. Only a superuser may set this, and give the next.
+    -- The server's log would carry codes in "Failing row contains (...)", in the parameters of a statement that
+    -- is slow or fails, and in what operators type. Only a superuser may set this, and give the next.
     if (select rolsuper from pg_roles where rolname = current_user) then
-        alter role sonnette_service set log_error_verbosity = 'terse';
-        alter role sonnette_poller set log_error_verbosity = 'terse';
-        alter role sonnette_gateway set log_error_verbosity = 'terse';
-        alter role sonnette_operator set log_error_verbosity = 'terse';
+        foreach role_name in array array['sonnette_service', 'sonnette_poller', 'sonnette_gateway', 'sonnette_operator'] loop
+            execute format('alter role %I set log_error_verbosity = ''terse''', role_name);
+            execute format('alter role %I set log_min_error_statement = ''panic''', role_name);
+            execute format('alter role %I set log_parameter_max_length = 0', role_name);
+            execute format('alter role %I set log_parameter_max_length_on_error = 0', role_name);
+        end loop;
+        alter role sonnette_operator set log_statement = 'none';
+        alter role sonnette_operator set log_min_duration_statement = -1;
         -- ops.blocked() says since when a session waits and what holds it up.
         grant pg_read_all_stats to sonnette_owner;
     end if;

@@ -2,10 +2,13 @@
 sentence on stderr instead of a traceback.
 
 Each `<package>/__main__.py` has `async def serve(settings)` and `main = lambda: entry.main(serve)`
-in long hand; a mistake of our own still shows its traceback.
+in long hand; a mistake of our own still shows its traceback. No process leaves a core, in which its
+keys and its users' codes would be.
 """
 
+import contextlib
 import os
+import resource
 import sys
 from collections.abc import Callable, Coroutine
 
@@ -19,6 +22,8 @@ from process.settings import Settings, load
 def main(serve: Callable[[Settings], Coroutine[None, None, None]]) -> int:
     """Run `serve` with the environment's settings until it returns; the exit code, 0 or 1."""
     sentences: list[str] = []
+    with contextlib.suppress(OSError):  # who forbids this has set the limit
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     try:
         settings = load(os.environ)
         logs.configure(settings.log_level)

@@ -95,6 +95,9 @@ class _Http(H11Protocol):
 
         async def with_abort(scope: Scope, receive: Receive, send: Send) -> None:
             scope.setdefault("extensions", {})[ABORT] = transport.abort
+            if scope["type"] == "http" and _has_two_lengths(scope):
+                await _refuse(send)
+                return
             await app(scope, receive, send)
 
         self.app = with_abort
@@ -106,6 +109,18 @@ class _Http(H11Protocol):
         with contextlib.suppress(h11.LocalProtocolError):
             super().send_400_response(msg)
         self.transport.close()
+
+
+def _has_two_lengths(scope: Scope) -> bool:
+    """Whether a proxy may have seen the end of this request elsewhere (RFC 9112, section 6.1)."""
+    return {b"content-length", b"transfer-encoding"} <= {name for name, _value in scope["headers"]}
+
+
+async def _refuse(send: Send) -> None:
+    """What uvicorn says to bytes that are no request, and the connection is closed."""
+    headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"connection", b"close")]
+    await send({"type": "http.response.start", "status": 400, "headers": headers})
+    await send({"type": "http.response.body", "body": b"Invalid HTTP request received."})
 
 
 class _Server(uvicorn.Server):

@@ -1,16 +1,21 @@
 """Another user's rows through every door, and secrets where none belong."""
 
 import contextlib
+import itertools
 import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import psycopg
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 from websockets.sync.client import connect
 
 from tests.facts import wait_until
 from tests.fixtures.running import Running
+from tests.unit.test_metrics_page import listed
 
 ALICE = "a11ce000-0000-4000-8000-000000000001"
 CHANNELS = ("sonnette", "sonnette_work", "sonnette_revoked")
@@ -74,6 +79,39 @@ def test_over_http_another_users_number_is_not_there(
     for answer in answers:
         assert str(hers["sms_code"]) not in answer.text, answer.url
         assert str(hers["phone"]) not in answer.text, answer.url
+
+
+def test_over_the_stream_of_events_nothing_of_another_user_comes(
+    running: Running, alice: httpx.Client, bob: httpx.Client
+) -> None:
+    hers = received(running, alice)
+    assert bob.get(f"/v1/events?after=0&user_id={ALICE}").status_code == 400
+    with bob.stream("GET", "/v1/events?after=0") as answer:
+        assert alice.post(f"/v1/activations/{hers['id']}/finish").is_success
+        assert running.verb("credit", "bob", "0.01").returncode == 0
+        fence = f"id: {bob.get('/v1/me').json()['feed_seq']}"
+        lines = answer.iter_lines()
+        mine = [*itertools.takewhile(lambda line: line != fence, lines)]
+        mine += itertools.takewhile(bool, lines)
+    assert "wallets" in mine[-1] + mine[-2]
+    for foreign in (str(hers["phone"]), str(hers["id"]), CODE, ALICE):
+        assert not [line for line in mine if foreign in line]
+
+
+def test_each_daemon_leaves_no_core_and_serves_what_the_page_lists(running: Running) -> None:
+    for part in PARTS:
+        pid = running.pid_of(part)
+        limits = Path(f"/proc/{pid}/limits").read_text()
+        assert re.search(r"^Max core file size +0 +0 ", limits, re.MULTILINE), part
+        text = httpx.get(f"{running.fact(part)}/metrics").text
+        for family in text_string_to_metric_families(text):
+            if family.name.endswith("_created"):
+                continue
+            name = family.name + ("_total" if family.type == "counter" else "")
+            kind, labels = dict(listed())[name]
+            assert kind == family.type
+            for sample in family.samples:
+                assert sample.labels.keys() - {"le"} == set(labels), name
 
 
 @pytest.mark.parametrize("column", ["user_id", "id"])

@@ -89,6 +89,7 @@ def test_the_units_are_what_systemd_understands_and_expose_little(tmp_path: Path
         if unit.suffix == ".service":
             score = _analyze(["security", "--offline=true", str(unit)], environ).split(": ")[-1]
             assert float(score.split()[0]) <= EXPOSURE_AT_MOST, unit.name
+            assert "\nLimitCORE=0\n" in unit.read_text(), "a core would hold keys and codes"
 
 
 @needs_nspawn
@@ -133,6 +134,7 @@ def test_each_starts_with_its_credentials_and_stops_in_time(
         assert SECRET not in environ
         assert "postgresql://" not in environ
         assert "sonnette" not in booted.show(part, "StatusText"), "no credential in a status"
+        assert booted.show(part, "LimitCORE") == "0"
     booted.run("systemctl", "stop", *parts)
     for part in parts:
         assert (booted.show(part, "ActiveState"), booted.show(part, "Result")) == (
