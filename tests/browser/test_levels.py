@@ -68,6 +68,21 @@ async def test_a_gateway_killed_and_started_again_under_an_open_tab(
         assert len(await tab.toasts(RECEIVED)) == 3
 
 
+async def test_without_a_network_it_says_offline_and_what_came_meanwhile_is_told_once(
+    browser: Browser, site: str, market: Market, alice: User
+) -> None:
+    activation = await market.pending(alice.id)
+    async with open_tab(browser, site, alice.token) as tab:
+        await tab.is_live()
+        await tab.page.context.set_offline(True)
+        await expect(tab.page.locator("#connection")).to_have_text("Offline, trying again")
+        await market.bring_code(activation, "112233")
+        await tab.page.context.set_offline(False)
+        await tab.is_live()
+        await expect(tab.code).to_have_text("112233")
+        assert await tab.toast(RECEIVED)
+
+
 async def test_an_hour_of_sleep(
     browser: Browser, site: str, gateway: GatewayProcess, market: Market, alice: User
 ) -> None:

@@ -1,12 +1,13 @@
 """The page in a real Chromium: a code on the screen the moment it is in the database."""
 
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 from uuid import UUID
 
 from playwright.async_api import Browser, expect
 
-from tests.browser.tab import open_tab
+from tests.browser.tab import link, new_tab, open_tab
 from tests.facts import eventually
 from tests.gateway_process import GatewayProcess, token
 from tests.interop.conftest import User
@@ -16,6 +17,9 @@ from tests.needs import needs_chromium
 pytestmark = needs_chromium
 
 FALLBACK_LIMIT_MS = 10_000
+# The largest of each class of a card.
+FONT_SIZES = """elements => Object.fromEntries(elements.map((element) =>
+    [element.className, parseFloat(getComputedStyle(element).fontSize)]))"""
 
 
 async def bought(market: Market, user: User) -> UUID:
@@ -43,18 +47,23 @@ async def test_a_user_buys_and_the_code_appears_large(
         assert page.url == f"{site}/"
         await expect(page.locator("#available")).to_have_text("10.00 USD")
         await page.get_by_role("searchbox").fill("whats indo")
-        await tab.button("Buy WhatsApp, Indonesia, 0.50 USD").click()
+        buy = tab.button("Buy WhatsApp, Indonesia, 0.50 USD")
+        await buy.click()
         activation = await bought(market, alice)
+        await expect(buy).to_have_attribute("aria-busy", "true")  # as long as it takes
         await expect(page.locator(".number .status")).to_have_text("Getting a number")
         await expect(page.locator("#frozen")).to_have_text("0.50 USD")
         phone = await market.bring_number(activation)
         await expect(page.locator(".number .phone")).to_have_text(f"+{phone}")
         await expect(page.get_by_role("button", name=f"Cancel +{phone}")).to_be_visible()
+        await expect(buy).to_have_attribute("aria-busy", "false")
+        await expect(page.get_by_role("timer")).to_have_text(re.compile(r"^(19|20):\d\d left$"))
         await market.bring_code(activation, "358042")
         code = tab.code
         await expect(code).to_have_text("358042")
-        size = await code.evaluate("element => parseFloat(getComputedStyle(element).fontSize)")
-        assert size >= 40
+        sizes = await page.locator(".number *").evaluate_all(FONT_SIZES)
+        assert sizes.pop("code") >= 40
+        assert max(sizes.values()) < 20
         await expect(page.locator("#announcement")).to_have_text(f"Code 358042 for {phone}")
         await expect(page.locator("#balance")).to_have_text("9.50 USD")
         await expect(page.locator("#frozen")).to_have_text("0.00 USD")
@@ -113,6 +122,17 @@ async def test_fault_5_without_the_gateway_it_shows_the_code_by_http_and_tells_i
         assert (await tab.toast("SMS received!", "445566")).startswith("Code: 445566")
         assert (await tab.toast("SMS received!", "778899")).startswith("Code: 778899")
         assert len(tab.asked_by_fallback()) == asked  # silent again
+
+
+async def test_it_shows_that_it_loads_and_asks_again_where_it_is_not_answered(
+    browser: Browser, site: str, alice: User
+) -> None:
+    context = await browser.new_context(locale="en-US")
+    await context.route("**/config.json", lambda route: route.abort(), times=1)
+    tab = await new_tab(context, link(site, alice.token))
+    await expect(tab.page.locator(".loading")).to_be_visible()
+    await tab.is_live()
+    await expect(tab.page.locator(".loading")).to_have_count(0)
 
 
 async def test_bob_sees_nothing_of_alice(

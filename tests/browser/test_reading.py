@@ -12,6 +12,7 @@ from tests.needs import needs_chromium
 
 pytestmark = needs_chromium
 
+FIRST_PAGE = 50
 CLIPBOARD_BEGINS = "async (text) => (await navigator.clipboard.readText()).startsWith(text)"
 COUNT_SOUNDS = """
     window.sounds = 0;
@@ -112,6 +113,18 @@ async def test_code_and_number_are_copied(
         ):
             await tab.button(name).click()
             await tab.page.wait_for_function(CLIPBOARD_BEGINS, arg=copied)
+
+
+async def test_what_is_older_is_shown_when_asked_for(
+    browser: Browser, site: str, market: Market, alice: User
+) -> None:
+    for _ in range(FIRST_PAGE + 1):
+        await market.end(await market.pending(alice.id), "cancelled")
+    async with open_tab(browser, site, alice.token) as tab:
+        await expect(tab.page.locator("#history .number")).to_have_count(FIRST_PAGE)
+        await tab.button("Show older").click()
+        await expect(tab.page.locator("#history .number")).to_have_count(FIRST_PAGE + 1)
+        await expect(tab.page.get_by_role("button", name="Show older")).to_have_count(0)
 
 
 async def test_what_is_asked_of_a_number_goes_to_the_service(
