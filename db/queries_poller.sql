@@ -182,6 +182,9 @@ select sonnette.cancel_refused(%(id)s, %(failure)s, %(cancel_after)s)
 -- name: another_refused
 select sonnette.another_refused(%(id)s, %(failure)s)
 
+-- name: wake_overslept
+select sonnette.wake_overslept(%(account)s, %(most_s)s, %(most_after_error_s)s)
+
 -- name: reschedule
 select sonnette.reschedule(%(ids)s::uuid[], %(at)s::timestamptz[], %(errors)s::text[])
 

@@ -77,10 +77,11 @@ order by id
 select id from sonnette.ask(%(user_id)s, %(activation_id)s, %(kind)s)
 
 -- name: answered_check
--- The newest check that was answered so short a time ago that nothing new can be known.
+-- The newest check that was answered so short a time ago that nothing new can be known. Not one that is
+-- still to come, by a clock that was set back: it would be the answer until then.
 select id from sonnette.requests
 where activation_id = %(activation_id)s and user_id = %(user_id)s and kind = 'check'
-  and done_at is not null and at > now() - make_interval(secs => %(within_s)s)
+  and done_at is not null and at between now() - make_interval(secs => %(within_s)s) and now()
 order by id desc limit 1
 
 -- name: request_answered

@@ -185,6 +185,32 @@ begin
 end
 $$;
 
+-- wake_overslept(account, most seconds a look may lie ahead, the same where the last one led nowhere) -> how
+-- many. A clock that was set back leaves every look planned as far ahead as it was moved; those are due now.
+-- Rows that somebody is just writing are left to the next call. Received rows wait for their expiry anyway.
+create or replace function sonnette.wake_overslept(account text, most_s float8, most_after_error_s float8)
+    returns integer
+    language plpgsql security definer
+    set search_path = pg_catalog, sonnette, pg_temp
+as $$
+declare
+    woken integer;
+begin
+    with overslept as (
+        select w.activation_id
+        from sonnette.work w join public.activations a on a.id = w.activation_id
+        where w.account = wake_overslept.account and a.status in ('requested', 'pending', 'cancelling')
+          and w.next_check_at > clock_timestamp() + make_interval(secs => most_s)
+          and (w.last_error is null or w.next_check_at > clock_timestamp() + make_interval(secs => most_after_error_s))
+        for update of w skip locked
+    )
+    update sonnette.work w set next_check_at = clock_timestamp()
+    from overslept o where w.activation_id = o.activation_id;
+    get diagnostics woken = row_count;
+    return woken;
+end
+$$;
+
 -- request_done(request, outcome, what was found or null): false where it was done already.
 create or replace function sonnette.request_done(request_id bigint, outcome text, facts jsonb default null)
     returns boolean

@@ -17,6 +17,9 @@ ONE_IN_S = 40.0  # one call for each number in that time, against one in 3 s eac
 LISTED_S = 25.0  # for a number that lists look after: with the spread it is under 30 s
 MAX_INTERVAL_S = 30.0
 MAX_SAID_S = 600
+# No look is planned further ahead, so one that is lies behind a clock that was set back.
+OVERSLEPT_S = MAX_INTERVAL_S + 5
+OVERSLEPT_AFTER_ERROR_S = MAX_SAID_S + 60.0
 SPREAD = 0.1  # of the interval, either way
 
 

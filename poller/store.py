@@ -11,6 +11,7 @@ from uuid import UUID
 
 from psycopg.rows import TupleRow
 
+from poller import schedule
 from poller.providers.answers import ActiveRow, Sms
 from poller.session import Session
 from poller.work import Hint, Request, Row
@@ -127,6 +128,16 @@ class Store:
         """How many purchases are in doubt, and how many orphans are open."""
         found = await self._session.rows("doubts", account=self._session.account)
         return int(found[0][0]), int(found[0][1])
+
+    async def wake_overslept(self) -> int:
+        """Make due what is planned further ahead than anything is; how many rows that was."""
+        found = await self._session.rows(
+            "wake_overslept",
+            account=self._session.account,
+            most_s=schedule.OVERSLEPT_S,
+            most_after_error_s=schedule.OVERSLEPT_AFTER_ERROR_S,
+        )
+        return int(found[0][0])
 
     async def close_unknown_hints(self) -> None:
         """Webhooks for orders that no purchase has brought."""

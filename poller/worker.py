@@ -39,7 +39,7 @@ PURCHASES_IN_HAND = 50  # and so these
 BATCH = 100
 PICK_PAUSE_S = 0.01  # rings that come together are one
 HELD_PAUSE_S = 0.5
-COUNT_S = 10.0
+LOOK_OVER_S = 10.0
 PAUSED_LOOK_S = 5.0
 DRAIN_S = 8.0
 
@@ -141,7 +141,7 @@ class AccountWorker:
                 tasks.create_task(self._pick(session, store, jobs))
                 tasks.create_task(self._save(session, jobs))
                 tasks.create_task(self._refresh(session, jobs))
-                tasks.create_task(self._count_doubts(store))
+                tasks.create_task(self._look_over(store))
         finally:
             self._books.store = None
 
@@ -264,13 +264,19 @@ class AccountWorker:
             log.warning("no price list: %s", answer.word, extra={"account": self._account.name})
             await asyncio.sleep(backoff.next_s())
 
-    async def _count_doubts(self, store: Store) -> None:
+    async def _look_over(self, store: Store) -> None:
         name = self._account.name
         while True:
             in_doubt, orphans = await store.counts()
             self._metrics.in_doubt.labels(name).set(in_doubt)
             self._metrics.orphans.labels(name).set(orphans)
-            await asyncio.sleep(COUNT_S)
+            if woken := await store.wake_overslept():
+                log.warning(
+                    "looks were planned too far ahead, as after the clock was set back",
+                    extra={"account": name, "numbers": woken},
+                )
+                self._wake.set()
+            await asyncio.sleep(LOOK_OVER_S)
 
     async def _note_balance(self) -> None:
         balance = await self._asker.balance()
