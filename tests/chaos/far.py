@@ -1,8 +1,9 @@
 """A world whose gateway is on another network, and reaches Postgres by TCP over one line."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 
 from db.place import PORT
 from process.settings import Address
@@ -12,6 +13,8 @@ from tests.chaos.world import Gateway, World
 from tests.fixtures.postgres import reachable_folder
 from tests.gateway_process import GatewayProcess
 from tests.proxy import proxy
+
+GATEWAY_PORT = 8001
 
 
 class FarGateway(GatewayProcess):
@@ -23,9 +26,18 @@ class FarGateway(GatewayProcess):
         self.network.inside(super()._launch)
 
 
+@dataclass(frozen=True)
+class Far:
+    """Its gateway is reached by `to_postgres`, and by any other line to `network` on port 8001."""
+
+    world: World
+    network: Network
+    to_postgres: Line
+
+
 @asynccontextmanager
-async def far_world(worlds: Worlds) -> AsyncIterator[tuple[World, Line]]:
-    """A gateway in a network of its own, and the one line from there to Postgres."""
+async def far_world(worlds: Worlds, module: Sequence[str] = ()) -> AsyncIterator[Far]:
+    """A gateway in a network of its own; `module` as GatewayProcess has it."""
     folder = reachable_folder()
     rules = folder / "pg_hba.conf"
     try:
@@ -34,18 +46,23 @@ async def far_world(worlds: Worlds) -> AsyncIterator[tuple[World, Line]]:
             rules.chmod(0o644)
             tcp = {"listen_addresses": to_postgres.here, "hba_file": str(rules)}
             async with worlds(gateways=0, postgres=tcp) as world:
-                await _add_far_gateway(world, far, to_postgres, to_clients)
-                yield world, to_postgres
+                one = Far(world, far, to_postgres)
+                await _add_gateway(one, Address(to_clients.there, GATEWAY_PORT), module)
+                yield one
     finally:
         rules.unlink()
         folder.rmdir()
 
 
-async def _add_far_gateway(world: World, far: Network, to_postgres: Line, to_clients: Line) -> None:
-    dsn = f"host={to_postgres.here} port={PORT} user=sonnette_gateway dbname={world.postgres.name}"
-    address = Address(to_clients.there, 8001)
-    process = FarGateway(dsn, world.folder / "gateway-0.log", {}, address)
-    process.network = far
+async def _add_gateway(far: Far, address: Address, module: Sequence[str]) -> None:
+    world = far.world
+    dsn = (
+        f"host={far.to_postgres.here} port={PORT} user=sonnette_gateway"
+        f" dbname={world.postgres.name}"
+    )
+    everywhere = {"SONNETTE_GATEWAY_LISTEN": f"0.0.0.0:{address.port}"}
+    process = FarGateway(dsn, world.folder / "gateway-0.log", everywhere, address)
+    process.network, process.MODULE = far.network, module
     world.stack.callback(lambda: process.kill() if process.running else None)
     door = await world.stack.enter_async_context(
         proxy(lambda: asyncio.open_connection(address.host, address.port))

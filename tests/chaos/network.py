@@ -67,12 +67,6 @@ class Network:
         """What `work` returns. A socket stays in the network that it was made in."""
         return self._thread.submit(work).result()
 
-    def connection(self, address: tuple[str, int]) -> socket.socket:
-        """A socket from there to `address`, for an event loop to use."""
-        made = self.inside(lambda: socket.create_connection(address, timeout=5))
-        made.setblocking(False)
-        return made
-
     @contextmanager
     def line(self) -> Iterator[Line]:
         """One more line between there and here, for the length of a block."""

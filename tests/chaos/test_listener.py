@@ -102,7 +102,8 @@ async def ends_idle(world: World, db: Connection) -> None:
 @needs_network
 async def test_fault_09_packets_are_dropped_without_a_reset(worlds: Worlds) -> None:
     """Found and mended by the gateway; and what it leaves behind, Postgres itself clears away."""
-    async with far_world(worlds) as (world, line), await world.connected() as db:
+    async with far_world(worlds) as far, await far.world.connected() as db:
+        world, line = far.world, far.to_postgres
         gateway = world.gateways[0]
         await followed(world)
         world.timeline.say("network", "drops every packet between gateway and Postgres")

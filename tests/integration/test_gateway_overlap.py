@@ -15,7 +15,8 @@ from tests.fixtures.postgres import Database
 from tests.gateway_process import GatewayProcess, gateway_process, token
 from tests.integration.gateway_wire import Follower, cargo, follower
 from tests.integration.test_gateway_failures import all_seen, rows_more, writing
-from tests.integration.test_gateway_slow import MANY, slow_wire
+from tests.integration.test_gateway_slow import MANY
+from tests.slow import slow_wire
 
 FOLLOWERS = 5
 SHARED = {"SONNETTE_GATEWAY_REUSE_PORT": "1"}

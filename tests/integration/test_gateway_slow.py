@@ -1,47 +1,24 @@
 """Clients that read slowly, hardly, or not at all: each gets what it reads, and nobody waits."""
 
 import asyncio
-import os
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
-
-from websockets.asyncio.client import connect
 
 from tests.db_helpers import ALICE, BOB, Connection
 from tests.facts import eventually
 from tests.fixtures.postgres import Database
 from tests.gateway_process import GatewayProcess, gateway_process, token
-from tests.integration.gateway_wire import Wire, cargo, follower, role_key, wire
+from tests.integration.gateway_wire import cargo, follower, role_key, wire
 from tests.integration.test_gateway_bad_input import counted
 from tests.integration.test_gateway_failures import all_seen, writing
 from tests.proxy import proxy, to_port
+from tests.slow import dripped, slow_wire
 
-SMALL_BUFFER = 4096  # of the system's own, so that little is read ahead
 BACKLOG = 100_000
 BACKLOG_LIMIT_S = 60  # 5 where the machine is free
 NUMBERS = '"feed_seq":%d,"feed_prev":%d}'
 STUCK_LIMIT_S = 30  # the gateway's 10 and what a busy machine adds
 MANY = "insert into cargo select n, %s, repeat('x', %s) from generate_series(%s::int, %s::int) n"
-
-
-@asynccontextmanager
-async def slow_wire(gateway: GatewayProcess, port: int | None = None) -> AsyncIterator[Wire]:
-    """A client that takes from the system only what it is about to read, if at all."""
-    raw = socket.socket()
-    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SMALL_BUFFER)
-    raw.setblocking(False)
-    await asyncio.get_running_loop().sock_connect(
-        raw, ("127.0.0.1", port or urlsplit(gateway.url).port)
-    )
-    url = gateway.websocket_url(None, "2.0.0")
-    async with connect(
-        url, sock=raw, compression=None, ping_interval=None, max_queue=1, close_timeout=1
-    ) as connection:
-        yield Wire(connection, "2.0.0")
-        connection.transport.abort()
 
 
 async def test_a_long_replay_comes_whole_and_in_order_to_who_reads_slowly(
@@ -139,24 +116,6 @@ async def test_who_reads_nothing_hardly_anything_or_has_vanished_is_gone_and_res
     async with wire(gateway) as back:
         await back.subscribe(token(ALICE), cargo(since=0))
         assert [(await back.change()).seq for _ in range(300)] == list(range(1, 301))
-
-
-@asynccontextmanager
-async def dripped(one: Wire) -> AsyncIterator[None]:
-    """It reads a byte each second for the length of a block."""
-    descriptor = one.connection.transport.get_extra_info("socket").fileno()
-
-    async def drip() -> None:
-        while True:
-            os.read(descriptor, 1)
-            await asyncio.sleep(1)
-
-    dripping = asyncio.ensure_future(drip())
-    try:
-        yield
-    finally:
-        dripping.cancel()
-        await asyncio.wait([dripping])
 
 
 async def all_cut(gateway: GatewayProcess, count: int) -> bool:
