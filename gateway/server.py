@@ -10,6 +10,7 @@ import contextlib
 import logging
 import resource
 import socket
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -82,6 +83,7 @@ class GatewayServer:
         self._on_refused = lambda why: metrics.refused.labels(why=why).inc()
         self._clients: dict[ServerConnection, tuple[Socket, Session]] = {}
         self._returns = Returns()
+        self._given_up: Counter[str] = Counter()  # since the last look
         files = resource.getrlimit(resource.RLIMIT_NOFILE)[0] - SPARE_FILES
         self._places = Places(_most(settings, files))
         frames = settings.socket_frames_per_s
@@ -89,7 +91,7 @@ class GatewayServer:
             Rate(frames, frames * FRAMES_BURST_S),
             files,
             slowed=metrics.frames_slowed.inc,
-            cut=lambda why: metrics.cut.labels(reason=why).inc(),
+            cut=self._gave_up,
         )
         metrics.opening.set_function(lambda: self._door.opening)
 
@@ -234,12 +236,23 @@ class GatewayServer:
             log.debug("bad frame", reason=str(bad))
         return True
 
+    def _gave_up(self, why: str) -> None:
+        """One that has not yet asked for anything. They come by the thousand: one line a second."""
+        self._metrics.cut.labels(reason=why).inc()
+        self._given_up[why] += 1
+
+    def _say_given_up(self) -> None:
+        for why, count in self._given_up.items():
+            log.info("connections given up", reason=why, connections=count)
+        self._given_up.clear()
+
     async def _look_after(self, tasks: asyncio.TaskGroup) -> None:
         """The one timer: tokens that expired or were revoked, sockets that hang, pings."""
         clock = asyncio.get_running_loop().time
         seen = 0
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
+            self._say_given_up()
             sockets = [client for client, _session in self._clients.values()]
             self._metrics.buffered.set(relieve(sockets, self._settings.max_buffered_bytes))
             now_s = datetime.now(UTC).timestamp()

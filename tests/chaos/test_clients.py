@@ -22,6 +22,8 @@ from tests.integration.test_gateway_bad_input import counted
 from tests.slow import dripped, slow_wire
 
 GONE_LIMIT_S = 40  # 10 s where the machine is free
+MORE_THAN_MAY_OPEN = 4200
+HALF_OPEN = '"reason": "half open"'
 CLOSED_LIMIT_S = 10  # "within seconds"
 PATIENT = Manners(patience_s=60)  # where the machine has much to do
 ALL = {"event": "*", "schema": "public", "table": "*"}
@@ -120,12 +122,13 @@ async def test_fault_43_floods(world: World) -> None:
     async with AsyncExitStack() as floods:
         for make in FLOODS.values():
             await floods.enter_async_context(flood(gateway, make(), senders=1))
-        await floods.enter_async_context(half_handshakes(gateway, 300))
+        await floods.enter_async_context(half_handshakes(gateway, MORE_THAN_MAY_OPEN))
         await eventually(lambda: counted(gateway, "frames_slowed_total"), GONE_LIMIT_S)
         await world.more(100)
         newcomer = await world.client(others[0].record.user, manners=PATIENT)
         await world.more(50)
         assert await gateway.problems() == []
+        await eventually(lambda: HALF_OPEN in gateway.logged(), GONE_LIMIT_S)
         await goes_on(world, [*others, newcomer])
 
 
