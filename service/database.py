@@ -18,7 +18,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from db import feed, history
 from db.backoff import Backoff
-from db.connect import begin, connect, conninfo
+from db.connect import begin, connect, conninfo, limited
 from db.errors import NotMigrated, TryAgain, translated
 from db.queries import queries
 from service.limits import Turns
@@ -31,6 +31,8 @@ NAME = "sonnette service"
 MAX_CONNECTIONS = 10
 MAX_IN_LINE = 1000  # requests waiting for a connection; more are refused at once
 CONNECTION_WAIT_S = 5.0
+LOOK_LIMIT_S = 2.0  # for an answer of a connection that was idle
+TRANSACTION_LIMIT_S = 12.0  # two statements that wait as long as they may; after that it is dead
 TRIES = 5
 # A user's writes meet at the user's wallet anyway; one whose wallet someone holds must not take
 # the connections of all others.
@@ -40,8 +42,9 @@ WRITES_PER_USER = 2
 class Database:
     """Transactions on the pool; made by `opened`."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, transaction_limit_s: float) -> None:
         self._pool = pool
+        self._limit_s = transaction_limit_s
         self._turns = Turns(WRITES_PER_USER, CONNECTION_WAIT_S)
 
     async def write(self, user_id: UUID, work: Callable[[Connection], Awaitable[T]]) -> T:
@@ -77,12 +80,16 @@ class Database:
 
     async def _once(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         with translated():
-            async with self._pool.connection() as connection, connection.transaction():
-                return await work(connection)
+            async with self._pool.connection() as connection:
+                with limited(connection, self._limit_s, "a transaction"):
+                    async with connection.transaction():
+                        return await work(connection)
 
 
 @asynccontextmanager
-async def opened(dsn: str) -> AsyncIterator[Database]:
+async def opened(
+    dsn: str, transaction_limit_s: float = TRANSACTION_LIMIT_S
+) -> AsyncIterator[Database]:
     """A Database that is closed at the end. DatabaseUnavailable where none can be reached now."""
     # A pool would try for long, and then say no more than that it got nothing.
     await (await connect(dsn, application_name=NAME)).close()
@@ -94,13 +101,19 @@ async def opened(dsn: str) -> AsyncIterator[Database]:
         max_waiting=MAX_IN_LINE,
         timeout=CONNECTION_WAIT_S,
         configure=_configure,
-        check=AsyncConnectionPool.check_connection,  # after a restart of Postgres all are dead
+        check=_check,  # after a restart of Postgres all are dead
     ) as pool:
-        yield Database(pool)
+        yield Database(pool, transaction_limit_s)
+
+
+async def _check(connection: Connection) -> None:
+    with limited(connection, LOOK_LIMIT_S, "a look"):
+        await AsyncConnectionPool.check_connection(connection)
 
 
 async def _configure(connection: Connection) -> None:
-    await begin(connection)
-    await connection.execute(queries["service_session"])
-    with suppress(NotMigrated):  # the statements that follow say so themselves
-        await history.confirm(connection)  # no answer after a failover names the epoch before it
+    with limited(connection, TRANSACTION_LIMIT_S, "the first questions"):
+        await begin(connection)
+        await connection.execute(queries["service_session"])
+        with suppress(NotMigrated):  # the statements that follow say so themselves
+            await history.confirm(connection)  # no answer after a failover names the epoch before

@@ -8,15 +8,18 @@ from uuid import UUID
 import httpx
 import pytest
 
+from db.connect import NoAnswer
 from db.errors import SonnetteError
 from process.settings import Settings
 from service.__main__ import serve_until
+from service.database import Connection, opened
 from tests.facts import eventually
 from tests.fixtures.postgres import Database
 from tests.fixtures.service import SECRET, RunningService, running_service
 from tests.market import COUNTRY, SERVICE, Market
 from tests.outage import away
 from tests.served import free_address
+from tests.watching import line, through
 
 
 async def test_it_says_that_it_lives_and_is_ready(service: RunningService) -> None:
@@ -199,3 +202,41 @@ async def test_a_wallet_that_somebody_holds_stops_its_user_alone(
     await bob.aclose()
     me = (await alice.get("/v1/me")).json()
     assert (me["balance"], me["frozen"]) == ("11.00", "0.00")
+
+
+async def test_a_line_that_carries_nothing_is_a_503_and_not_an_endless_wait(
+    database: Database, shop: Market
+) -> None:
+    """Half-open: nothing is refused and nothing is closed, and every connection is on that line."""
+    user = await shop.new_user()
+    async with line(database) as only:
+        dsn = through(only, database, "sonnette_service")
+        async with (
+            running_service(database, database_url=dsn) as service,
+            service.user(user) as client,
+        ):
+            assert (await client.get("/v1/me")).status_code == httpx.codes.OK
+            only.black_hole()
+            async with asyncio.timeout(30):
+                assert (await client.get("/v1/me")).status_code == 503
+            only.heal()
+            await eventually(lambda: answers(client), 20)
+
+
+async def answers(client: httpx.AsyncClient) -> bool:
+    return (await client.get("/v1/me")).status_code == httpx.codes.OK
+
+
+async def test_a_transaction_whose_answer_never_comes_is_given_up(database: Database) -> None:
+    async with line(database) as only:
+        dsn = through(only, database, "sonnette_service")
+        async with opened(dsn, transaction_limit_s=0.5) as pooled:
+
+            async def lost(connection: Connection) -> None:
+                only.black_hole()
+                await connection.execute("select 1")
+
+            with pytest.raises(NoAnswer, match="no answer to a transaction"):
+                await pooled.read(lost)
+            only.heal()
+            await pooled.check()
