@@ -59,13 +59,20 @@ async def goes_on(world: World, clients: list[Client]) -> None:
     assert [client.record.sockets for client in clients] == [1] * len(clients)
 
 
+@asynccontextmanager
+async def unread(world: World, user: UUID) -> AsyncIterator[Wire]:
+    """A socket of the user's with thirty megabytes before it, of which it reads nothing."""
+    async with slow_wire(world.gateways[0].process) as one:
+        await one.subscribe(token(user), {**ALL, "since": 0})
+        one.connection.transport.pause_reading()
+        await much(world, user)
+        yield one
+
+
 async def test_fault_40_never_reads(world: World) -> None:
     """It is gone in ten seconds, with its reason in the log; and resumes where it was."""
     others, user = await honest(world), await world.user()
-    async with slow_wire(world.gateways[0].process) as frozen:
-        await frozen.subscribe(token(user), {**ALL, "since": 0})
-        frozen.connection.transport.pause_reading()
-        await much(world, user)
+    async with unread(world, user):
         await eventually(lambda: cuts(world, "not reading"), GONE_LIMIT_S)
     await world.client(user, manners=PATIENT)
     await goes_on(world, others)
@@ -74,12 +81,8 @@ async def test_fault_40_never_reads(world: World) -> None:
 async def test_fault_41_reads_one_byte_a_second(world: World) -> None:
     """As good as nothing. Who reads slowly but reads is served: tests/integration has that."""
     others, user = await honest(world), await world.user()
-    async with slow_wire(world.gateways[0].process) as dripping:
-        await dripping.subscribe(token(user), {**ALL, "since": 0})
-        dripping.connection.transport.pause_reading()
-        await much(world, user)
-        async with dripped(dripping):
-            await eventually(lambda: cuts(world, "not reading"), GONE_LIMIT_S)
+    async with unread(world, user) as dripping, dripped(dripping):
+        await eventually(lambda: cuts(world, "not reading"), GONE_LIMIT_S)
     await world.client(user, manners=PATIENT)
     await goes_on(world, others)
 
