@@ -1,8 +1,8 @@
 """The fields of an account in the accounts file: each from TOML to a value, or a sentence.
 
 Every function raises ValueError with what is wrong, and never repeats a secret. A secret is written
-in the file itself, in a file beside it (`..._file`), or is one of systemd's credentials
-(`..._credential`, a name in $CREDENTIALS_DIRECTORY).
+in the file itself, in a file beside it (`..._file`), in a variable of the environment (`..._env`),
+or is one of systemd's credentials (`..._credential`, a name in $CREDENTIALS_DIRECTORY).
 """
 
 import ipaddress
@@ -28,8 +28,8 @@ class Folders:
 
 
 def secret_fields(name: str) -> frozenset[str]:
-    """The three ways to give the secret `name`."""
-    return frozenset({name, f"{name}_file", f"{name}_credential"})
+    """The four ways to give the secret `name`."""
+    return frozenset({name, f"{name}_file", f"{name}_env", f"{name}_credential"})
 
 
 def secret(table: Mapping[str, object], name: str, folders: Folders) -> str | None:
@@ -40,7 +40,9 @@ def secret(table: Mapping[str, object], name: str, folders: Folders) -> str | No
     if len(given) > 1:
         raise ValueError(f"give one of {' and '.join(given)}")
     value = table[given[0]]
-    if given[0] != name:
+    if given[0].endswith("_env"):
+        value = _variable(given[0], value)
+    elif given[0] != name:
         value = _file_text(given[0], _place(given[0], value, folders))
     if not isinstance(value, str) or not re.fullmatch(r"[!-~]{1,512}", value):
         raise ValueError(f"{name} must be printable and without spaces")
@@ -63,6 +65,14 @@ def networks(name: str, value: object) -> tuple[str, ...]:
         return tuple(str(ipaddress.ip_network(each)) for each in value)
     except ValueError:
         raise ValueError(f"{name} must be addresses or networks like 203.0.113.0/24") from None
+
+
+def _variable(field: str, value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", value):
+        raise ValueError(f"{field} must be the name of a variable, in quotes")
+    if value not in os.environ:
+        raise ValueError(f"{field} names the variable {value}, which is not set")
+    return os.environ[value]
 
 
 def _place(field: str, value: object, folders: Folders) -> Path:

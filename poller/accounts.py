@@ -133,7 +133,7 @@ def _named(name: str, table: Mapping[str, object], folders: Folders) -> Account:
         raise ValueError(f"dialect must be one of {', '.join(DIALECTS)}")
     api_key = account_fields.secret(table, "api_key", folders)
     if api_key is None:
-        raise ValueError("give one of api_key, api_key_file and api_key_credential")
+        raise ValueError("give one of api_key, api_key_file, api_key_env and api_key_credential")
     cancel_after_s = table.get("cancel_after_s", dialect.cancel_after_s)
     requests_per_s = table.get("requests_per_s", dialect.requests_per_s)
     return Account(

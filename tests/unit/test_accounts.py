@@ -67,6 +67,17 @@ def test_the_key_may_be_one_of_systemd_s_credentials(
     assert "must be the name of a credential, not a path" in refusal(tmp_path, outside)
 
 
+def test_the_key_may_stand_in_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FIRST_KEY", "from-the-environment")
+    said = GOOD.replace('api_key = "a-secret-key"', 'api_key_env = "FIRST_KEY"')
+    (account,) = load(tmp_path, said)
+    assert account.api_key == "from-the-environment"
+    monkeypatch.setenv("FIRST_KEY", "a secret")
+    assert refusal(tmp_path, said).endswith("api_key must be printable and without spaces")
+
+
 @pytest.mark.parametrize(
     ("dialect", "url", "cancel_after_s", "requests_per_s"),
     [
@@ -132,8 +143,14 @@ def test_without_a_file_there_is_the_simulator_where_it_listens(tmp_path: Path) 
         (
             'api_key = "a-secret-key"',
             "",
-            "give one of api_key, api_key_file and api_key_credential",
+            "give one of api_key, api_key_file, api_key_env and api_key_credential",
         ),
+        (
+            'api_key = "a-secret-key"',
+            'api_key_env = "NO_SUCH_KEY"',
+            "api_key_env names the variable NO_SUCH_KEY, which is not set",
+        ),
+        ('api_key = "a-secret-key"', 'api_key_env = "a b"', "must be the name of a variable"),
         ("a-secret-key", "a-secret-key and more", "must be printable and without spaces"),
         ('api_key = "a-secret-key"', 'api_key_file = "none"', "No such file"),
         ('markup = "1.25"', 'api_key_file = "k"', "give one of api_key and api_key_file"),
