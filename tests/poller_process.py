@@ -15,13 +15,25 @@ import httpx
 
 from db.bound import bound
 from poller.session import Fence
+from poller.simulated_manners import BY_DIALECT
 from process.settings import Address
 from tests.facts import eventually
+from tests.fixtures.postgres import Database
+from tests.polling import Polling, simulated
 from tests.served import free_address
 
 ROOT = Path(__file__).parents[1]
 START_LIMIT_S = 30
 STOP_LIMIT_S = 12  # the poller promises 10
+ACCOUNT = """
+[[account]]
+name = "simulator"
+dialect = "{dialect}"
+url = "{url}/stubs/handler_api.php"
+api_key = "{key}"
+cancel_after_s = 0
+requests_per_s = 1000
+"""
 SHORT = Fence(silence_s=2.0, touch_s=0.5, answer_s=1.5)
 
 
@@ -126,3 +138,20 @@ async def poller_process(
         if not poller.ended():
             poller.kill()
     assert "Traceback" not in poller.logged()
+
+
+@asynccontextmanager
+async def served_by(
+    database: Database, folder: Path, dialect: str
+) -> AsyncIterator[tuple[Polling, PollerProcess]]:
+    """A provider of that dialect whose numbers stay silent, and a poller, not started yet."""
+    async with simulated(database, dialect=dialect) as (world, _settings):
+        await world.script(never=True)
+        accounts, url = folder / "accounts.toml", world.simulator.url()
+        key = BY_DIALECT[dialect].api_key
+        accounts.write_text(ACCOUNT.format(dialect=dialect, key=key, url=url))
+        dsn, log = database.dsn("sonnette_poller"), folder / "poller.log"
+        async with poller_process(
+            dsn, world.simulator, log, SONNETTE_PROVIDERS=str(accounts)
+        ) as poller:
+            yield world, poller

@@ -123,6 +123,22 @@ class Polling:
         row = await self.activation(id)
         return self.provider.find(str(row["order_id"]), utc_now())
 
+    async def sms(self, id: UUID, code: str = "358042") -> None:
+        """One more SMS arrives on its number, at the provider."""
+        self.provider.deliver(await self.number(id), f"Your code is {code}", None, utc_now())
+
+    async def chaos(self, **rates: float) -> None:
+        """From now on so much goes wrong at the provider; nothing without rates."""
+        answer = await self.web.post(f"{self.simulator.url()}/sim/chaos", json=rates)
+        assert answer.status_code == 204, answer.text
+
+    @asynccontextmanager
+    async def locked(self, id: UUID) -> AsyncIterator[None]:
+        """Somebody holds the activation's row: answers come, and cannot be written."""
+        async with await AsyncConnection.connect(self.db.info.dsn) as operator:
+            await operator.execute("select from activations where id = %s for update", (id,))
+            yield
+
     async def has_messages(self, id: UUID, count: int) -> bool:
         return len(await self.messages(id)) == count
 

@@ -10,27 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-import psycopg
 import pytest
 
 from poller.simulator import utc_now
 from tests.facts import eventually
 from tests.fixtures.postgres import Database
-from tests.poller_process import PollerProcess, poller_process
-from tests.polling import Polling, simulated
+from tests.poller_process import PollerProcess, served_by
+from tests.polling import Polling
 
 BUY, LIST = "getNumberV2", "getActiveActivations"
 HELD_S = 20  # longer than a test holds a call before it kills who made it
-ACCOUNT = """
-[[account]]
-name = "simulator"
-dialect = "{dialect}"
-url = "{url}/stubs/handler_api.php"
-api_key = "{key}"
-cancel_after_s = 0
-requests_per_s = 1000
-"""
-WITH_ORDER_ID, WITHOUT = ("sms-activate", "demo"), ("hero", "demo-hero")
+WITH_ORDER_ID, WITHOUT = "sms-activate", "hero"
 
 
 @dataclass(frozen=True)
@@ -39,7 +29,6 @@ class Victim:
 
     world: Polling
     poller: PollerProcess
-    database: Database
 
     async def killed(self) -> None:
         """kill -9, the end of whatever was held, and a new process."""
@@ -51,13 +40,6 @@ class Victim:
     async def called(self, action: str) -> None:
         """Once the provider has been asked that."""
         await eventually(lambda: self.world.provider.calls[action] >= 1)
-
-    @asynccontextmanager
-    async def unwritable(self, id: UUID) -> AsyncIterator[None]:
-        """Somebody holds the activation's row: answers come, and cannot be written."""
-        async with await psycopg.AsyncConnection.connect(self.database.dsn()) as operator:
-            await operator.execute("select from activations where id = %s for update", (id,))
-            yield
 
     async def sold_once(self, user: UUID, id: UUID) -> None:
         """The purchase has its number, the only one that was sold, and the money is frozen."""
@@ -73,42 +55,30 @@ class Victim:
         assert await self.world.messages(id) == [("358042", "Your code is 358042")]
         assert await self.world.wallet(user) == ("9.50", "0.00")
 
-    async def sms(self, id: UUID) -> None:
-        number = await self.world.number(id)
-        self.world.provider.deliver(number, "Your code is 358042", None, utc_now())
-
 
 @asynccontextmanager
 async def victim(
-    database: Database, folder: Path, speaks: tuple[str, str] = WITH_ORDER_ID
+    database: Database, folder: Path, dialect: str = WITH_ORDER_ID
 ) -> AsyncIterator[Victim]:
-    """A poller that is ready; `speaks`: dialect and key."""
-    dialect, key = speaks
-    async with simulated(database, dialect=dialect) as (world, _settings):
-        accounts = folder / "accounts.toml"
-        accounts.write_text(ACCOUNT.format(dialect=dialect, key=key, url=world.simulator.url()))
-        dsn = database.dsn("sonnette_poller")
-        async with poller_process(
-            dsn, world.simulator, folder / "poller.log", SONNETTE_PROVIDERS=str(accounts)
-        ) as poller:
-            await world.script(never=True)
-            await poller.start()
-            yield Victim(world, poller, database)
+    """A poller that is ready."""
+    async with served_by(database, folder, dialect) as (world, poller):
+        await poller.start()
+        yield Victim(world, poller)
 
 
-@pytest.mark.parametrize("speaks", [WITH_ORDER_ID, WITHOUT], ids=["order id", "no order id"])
+@pytest.mark.parametrize("dialect", [WITH_ORDER_ID, WITHOUT], ids=["order id", "no order id"])
 @pytest.mark.parametrize("step", ["sold", "answered", "written"])
 async def test_a_poller_killed_in_a_purchase_leaves_one_number(
-    database: Database, tmp_path: Path, step: str, speaks: tuple[str, str]
+    database: Database, tmp_path: Path, step: str, dialect: str
 ) -> None:
     """The provider has sold; or has also answered; or that is also written."""
-    async with victim(database, tmp_path, speaks) as one:
+    async with victim(database, tmp_path, dialect) as one:
         user = await one.world.user()
         if step == "sold":
             await one.world.script(timeout_s=HELD_S, times=1)
         id = await one.world.buy(user)
         if step == "answered":
-            async with one.unwritable(id):
+            async with one.world.locked(id):
                 await eventually(lambda: one.poller.metric("sonnette_poller_rows_held_total"))
                 await one.killed()
         elif step == "sold":
@@ -118,7 +88,7 @@ async def test_a_poller_killed_in_a_purchase_leaves_one_number(
             await one.world.becomes(id, "pending")
             await one.killed()
         await one.sold_once(user, id)
-        await one.sms(id)
+        await one.world.sms(id)
         await one.delivered_once(user, id)
 
 
@@ -184,15 +154,15 @@ async def test_a_poller_killed_in_a_delivery_delivers_once(
             one.world.provider.calls[LIST] = 0
             await one.world.script(action=LIST, timeout_s=HELD_S)
             await one.called(LIST)
-            await one.sms(id)
+            await one.world.sms(id)
             await one.killed()
         elif step == "answered":
-            async with one.unwritable(id):
-                await one.sms(id)
+            async with one.world.locked(id):
+                await one.world.sms(id)
                 await eventually(lambda: one.poller.metric("sonnette_poller_rows_held_total"))
                 await one.killed()
         else:
-            await one.sms(id)
+            await one.world.sms(id)
             await one.world.becomes(id, "received")
             await one.killed()
         await one.delivered_once(user, id)
