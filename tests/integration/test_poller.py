@@ -65,6 +65,18 @@ async def test_an_operator_s_update_has_the_same_effect(world: Polling) -> None:
     assert await world.wallet(user) == ("10.00", "0.00")
 
 
+async def test_a_number_that_its_provider_takes_back_is_over_and_the_money_is_back(
+    world: Polling,
+) -> None:
+    await world.script(never=True)
+    user = await world.user()
+    id = await world.bought(user)
+    world.provider.cancel(await world.number(id), utc_now())
+    row = await world.becomes(id, "cancelled")
+    assert row["failure"] == "cancelled_by_provider"
+    assert await world.wallet(user) == ("10.00", "0.00")
+
+
 async def test_a_cancel_that_the_provider_refuses_keeps_number_and_money(world: Polling) -> None:
     await world.script(never=True, cancel_after_s=120)
     user = await world.user()
