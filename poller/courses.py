@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 
 from poller import rereading
 from poller.accounts import CANCEL_AFTER_S, Account
-from poller.arrivals import arrivals, the_same_again
+from poller.arrivals import arrivals, completions, the_same_again
 from poller.providers.answers import (
+    AllSms,
     Arrived,
     AskedAgain,
     Cancelled,
@@ -28,6 +29,7 @@ from poller.steps import (
     Course,
     Finish,
     Heard,
+    ReadAll,
     became,
     ended,
     led_nowhere,
@@ -35,9 +37,19 @@ from poller.steps import (
     taken_back,
     word,
 )
-from poller.work import AnotherRefused, CancelRefused, Ended, Outcome, Row
+from poller.work import (
+    AnotherRefused,
+    CancelRefused,
+    Change,
+    Ended,
+    Outcome,
+    Row,
+    SmsArrived,
+)
 
 TRY_CANCEL_AGAIN = timedelta(seconds=15)
+THE_REST_AFTER = timedelta(seconds=2)
+LOOKS_FOR_THE_REST = 4
 NOT_KNOWN = "unknown_to_provider"
 STILL_SHOWN = "another SMS asked for, and not seen to be awaited"
 
@@ -56,15 +68,26 @@ def course_for(row: Row, account: Account, now: datetime) -> Course | Outcome:
 
 
 def _course_of_number(row: Row, order_id: str, account: Account, now: datetime) -> Course:
+    """A status tells the newest SMS alone: where a list tells more, the rest is read soon after."""
+    outcome = yield from _by_status(row, order_id, account, now)
+    arrived = any(isinstance(change, SmsArrived) for change in outcome.changes)
+    if not (arrived and account.speaks.list_tells_more) or row.status == "received":
+        return outcome
+    is_over = any(isinstance(change, Ended) for change in outcome.changes)
+    return outcome if is_over else replace(outcome, look_at=now + THE_REST_AFTER)
+
+
+def _by_status(row: Row, order_id: str, account: Account, now: datetime) -> Course:
     if row.status == "cancelling":
-        return _cancel(row, order_id, account)
+        return (yield from _cancel(row, order_id, account))
     wants_end = row.charged and row.asked_for("finish")
     if row.status == "received":
         over = wants_end or now >= row.ends_at
-        return _finish(row, order_id) if over else _look_for_more(row, order_id)
+        more = _look_for_more(row, order_id, account)
+        return (yield from _finish(row, order_id) if over else more)
     if now >= row.ends_at:
-        return _expire(row, order_id)
-    return _finish(row, order_id) if wants_end else _look(row, order_id)
+        return (yield from _expire(row, order_id))
+    return (yield from _finish(row, order_id) if wants_end else _look(row, order_id))
 
 
 def _without_number(row: Row, now: datetime) -> Outcome:
@@ -133,10 +156,15 @@ def _no_other(row: Row, heard: Heard, failure: str) -> Outcome:
     return became(row, heard.now, "received", AnotherRefused(failure))
 
 
-def _look_for_more(row: Row, order_id: str) -> Course:
-    """A number that has had its SMS, about which somebody asks."""
-    heard = yield Check(order_id)
+def _look_for_more(row: Row, order_id: str, account: Account) -> Course:
+    """A number that has had its SMS: somebody asks about it, or its newest SMS alone was told."""
+    heard = yield ReadAll(order_id) if account.speaks.list_tells_more else Check(order_id)
     match heard.answer:
+        case AllSms(sms, whole=whole):
+            told: list[Change] = [*completions(row, sms), *arrivals(row, sms, heard.now)]
+            outcome = became(row, heard.now, "received", *told)
+            again = not whole and row.attempts < LOOKS_FOR_THE_REST
+            return replace(outcome, look_at=heard.now + THE_REST_AFTER) if again else outcome
         case Arrived():
             return _with_news(row, heard) or still_waiting(row, heard.now)
         case Waiting():

@@ -135,11 +135,13 @@ class Arrived:
 class AllSms:
     """Every SMS that the provider still has of a number, oldest first.
 
-    `alive` is False where the provider itself says that the number is over.
+    `alive` is False where the provider itself says that the number is over. `whole` is False where
+    only its newest was told, because the list, which has every one, did not have the number.
     """
 
     sms: tuple[Sms, ...] = ()
     alive: bool = True
+    whole: bool = True
 
 
 @dataclass(frozen=True)

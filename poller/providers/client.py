@@ -95,15 +95,18 @@ class HandlerApiClient:
             status = await self._read_all_in_parts(order_id, turn)
         if not isinstance(status, AllSms):
             return status
+        told_all = False
         if self._dialect.has_all_sms:
             await turn()
             more = handler_api.all_sms_params(order_id)
             every = await self._ask("read_all", more, handler_api.all_sms)
-            status = every if isinstance(every, AllSms) and every.sms else status
+            told_all = isinstance(every, AllSms) and bool(every.sms)
+            status = every if isinstance(every, AllSms) and told_all else status
         if not self._dialect.has_list:
             return status
         await turn()
-        return reading.merged(status, await self.check_many(turn), order_id)
+        merged = reading.merged(status, await self.check_many(turn), order_id)
+        return replace(merged, whole=True) if told_all else merged
 
     async def _read_all_in_parts(self, order_id: str, turn: Turn) -> AllAnswer:
         """By the older actions: the code, then the text to it."""

@@ -37,6 +37,11 @@ class Dialect:
     buys_by: str = "getNumberV2"
     has_all_sms: bool = False
 
+    @property
+    def list_tells_more(self) -> bool:
+        """Whether the list has every SMS of a number, and its status the newest alone."""
+        return self.has_list and self.family == "handler_api"
+
 
 _ALL = (
     Dialect("sms-activate", "handler_api", None, has_list=True, has_order_id=True),

@@ -46,7 +46,7 @@ def merged(status: AllSms, listed: ActiveAnswer, order_id: str) -> AllSms:
     rows = listed.rows if isinstance(listed, ActiveList) else ()
     entry = next((row for row in rows if row.order_id == order_id), None)
     if entry is None:
-        return status
+        return replace(status, whole=False)
     newer = [sms for sms in status.sms if not any(same(sms, other) for other in entry.sms)]
     known = [_with_text(sms, status.sms) for sms in entry.sms]
     return AllSms((*known, *newer), alive=status.alive and entry.alive)

@@ -82,6 +82,21 @@ async def test_absence_from_the_list_proves_nothing(world: Polling, answer: str)
     assert (received["sms_code"], received["sms_text"]) == ("358042", None)
 
 
+async def test_of_two_codes_that_came_while_the_list_failed_both_are_delivered(
+    world: Polling,
+) -> None:
+    """A status tells the newest alone; tests/chaos found that the one before it was lost."""
+    await world.script(action=LIST, error="ERROR_SQL")
+    id = await world.bought(await world.user())
+    number = await world.number(id)
+    for code in ("111111", "222222"):
+        world.provider.deliver(number, f"Your code is {code}", None, utc_now())
+    assert (await world.becomes(id, "received"))["sms_code"] == "222222"
+    world.provider.forget_scripts()
+    await eventually(lambda: world.has_messages(id, 2), 20)
+    assert sorted(str(code) for code, _ in await world.messages(id)) == ["111111", "222222"]
+
+
 async def test_one_number_that_hangs_does_not_delay_the_code_of_another(world: Polling) -> None:
     await world.script(action=LIST, error="NO_ACTIVATIONS")
     await world.script(action=STATUS, service="tg", timeout_s=4, html=True)

@@ -12,6 +12,7 @@ from poller.accounts import Account
 from poller.courses import course_for
 from poller.providers.answers import (
     AccountRefused,
+    AllSms,
     Arrived,
     AskedAgain,
     Cancelled,
@@ -23,12 +24,21 @@ from poller.providers.answers import (
     Unexpected,
     Waiting,
 )
-from poller.steps import Answer, AskAgain, Cancel, Check, Finish, Heard, Question
-from poller.work import CancelRefused, Ended, Outcome, Request, Row, SmsArrived
+from poller.steps import Answer, AskAgain, Cancel, Check, Finish, Heard, Question, ReadAll
+from poller.work import (
+    CancelRefused,
+    Ended,
+    Outcome,
+    Request,
+    Row,
+    SmsArrived,
+    TextCompleted,
+)
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 ORDER = "635468024"
 ACCOUNT = Account("first", "sms-activate", "http://provider.example", "a-key")
+BOWER = replace(ACCOUNT, dialect="smsbower")  # has no list
 SMS = Sms("358042")
 TROUBLE: list[Answer] = [
     Unexpected("html"),
@@ -64,9 +74,9 @@ def charged(status: str, **others: Any) -> Row:
     return row(status, charged=True, known=(SMS,), **others)
 
 
-def follow(of: Row, *answers: Answer) -> tuple[list[Question], Outcome]:
+def follow(of: Row, *answers: Answer, account: Account = ACCOUNT) -> tuple[list[Question], Outcome]:
     """The questions that were asked, and the outcome. All the answers must have been needed."""
-    course = course_for(of, ACCOUNT, NOW)
+    course = course_for(of, account, NOW)
     if isinstance(course, Outcome):
         assert not answers
         return [], course
@@ -114,7 +124,23 @@ def test_a_number_that_waits_is_asked_for_and_looked_at_again_soon() -> None:
 def test_its_code_is_delivered() -> None:
     outcome = follow(row(), Arrived(SMS))[1]
     assert codes(outcome) == ["358042"]
-    assert outcome.look_at == row().expires_at
+    assert follow(row(), Arrived(SMS), account=BOWER)[1].look_at == row().expires_at
+
+
+def test_where_a_list_tells_more_than_the_status_the_rest_is_read_soon_after() -> None:
+    """The status has the newest SMS alone; one that came before it is not to be lost."""
+    outcome = follow(row(), Arrived(Sms("222222")))[1]
+    assert outcome.look_at == NOW + timedelta(seconds=2)
+    received = row("received", charged=True, known=(Sms("222222"),), message_ids=(7,))
+    every = AllSms((Sms("111111", "It is 111111"), Sms("222222", "It is 222222")))
+    asked, outcome = follow(received, every)
+    assert asked == [ReadAll(ORDER)]
+    assert codes(outcome) == ["111111"]
+    assert TextCompleted(7, "It is 222222") in outcome.changes
+    assert outcome.look_at == received.expires_at
+    newest = AllSms((Sms("222222"),), whole=False)
+    assert follow(received, newest)[1].look_at == NOW + timedelta(seconds=2)
+    assert follow(replace(received, attempts=4), newest)[1].look_at == received.expires_at
 
 
 @pytest.mark.parametrize("answer", TROUBLE)
@@ -295,7 +321,7 @@ def test_a_number_is_not_closed_before_the_last_look_at_it(answer: Answer) -> No
 
 def test_asked_about_a_received_number_the_provider_is_asked() -> None:
     of = charged("received", requests=(Request(7, "check"),))
-    asked, outcome = follow(of, Arrived(SMS))
+    asked, outcome = follow(of, Arrived(SMS), account=BOWER)
     assert asked == [Check(ORDER)]
     assert outcome.changes == ()
     assert outcome.answered == ((7, "received"),)
