@@ -5,7 +5,7 @@ Follows the HTML standard, section 9.2.6, as far as the service uses it.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +29,7 @@ class EventReader:
     """Reads one answer; `heartbeats` counts comments."""
 
     answer: httpx.Response
+    parse: Callable[[str], Any] = json.loads
     last_id: str = ""
     retry_ms: int = 0
     heartbeats: int = 0
@@ -66,7 +67,7 @@ class EventReader:
                 case "" if line and value:
                     self.heartbeats += 1
                 case "" if data is not None:
-                    return Event(name, self.last_id, json.loads(data))
+                    return Event(name, self.last_id, self.parse(data))
                 case "event":
                     name = value
                 case "data":

@@ -43,10 +43,11 @@ class ServiceProcess:
 
     async def start(self) -> None:
         """Start it and wait until it is ready."""
-        self._launch()
+        self.launch()
         await eventually(self._is_ready, START_LIMIT_S)
 
-    def _launch(self) -> None:
+    def launch(self) -> None:
+        """Start it and wait for nothing."""
         command = bound([sys.executable, "-m", "service"], signal.SIGKILL, None)
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, cwd=self.tree, env=self._environ, stderr=log)

@@ -77,7 +77,8 @@ class Truth:
     """What the records are held against.
 
     `writes` by their marks; `lost`: marks of writes that were acknowledged and are not there.
-    `money`: what sonnette.money_differences says, which must be nothing.
+    `money`: what sonnette.money_differences says, and `bought`: where the provider's side and ours
+    do not agree; both must be nothing.
     `resyncs`: the reasons for reading anew that this run has given cause for.
     """
 
@@ -85,6 +86,7 @@ class Truth:
     writes: Mapping[str, Write] = field(default_factory=dict)
     lost: Sequence[str] = ()
     money: Sequence[str] = ()
+    bought: Sequence[str] = ()
     excuses: Sequence[Excuse] = ()
     resyncs: frozenset[str] = frozenset()
 
@@ -113,6 +115,7 @@ def findings(records: Iterable[Record], truth: Truth) -> list[Finding]:
         for sentence in rule(record, truth)
     ]
     found += [Finding("wallet equal to ledger", "money", sentence) for sentence in truth.money]
+    found += [Finding("as the provider has it", "provider", said) for said in truth.bought]
     return found + list(_writes(truth))
 
 
@@ -159,7 +162,7 @@ def _as_logged(record: Record, truth: Truth) -> Iterator[str]:
         if logged is None:
             yield f"{change.seq} is not in the log"
         elif logged != _told(change):
-            yield f"{change.seq} was sent as {_told(change)}, and the log has {logged}"
+            yield f"{change.seq} was not sent as logged: {_difference(_told(change), logged)}"
 
 
 def _only_own_rows(record: Record, truth: Truth) -> Iterator[str]:
@@ -178,7 +181,7 @@ def _same_in_the_end(record: Record, truth: Truth) -> Iterator[str]:
     }
     for key, row in shown.items():
         if there.get(key) != row:
-            yield f"{key} is shown as {row}, and a SELECT gives {there.get(key)}"
+            yield f"{key} is shown otherwise than a SELECT gives it: {_unlike(row, there.get(key))}"
     if course is not None and course.known:
         yield from (f"{key} is not shown" for key in there.keys() - shown.keys())
 
@@ -246,6 +249,19 @@ def _told(change: Changed) -> Logged:
     if change.op == "DELETE":
         return Logged(change.op, change.table, None, change.row)
     return Logged(change.op, change.table, change.row, change.old)
+
+
+def _difference(told: Logged, logged: Logged) -> str:
+    if (told.op, told.table) != (logged.op, logged.table):
+        return f"{told.op} of {told.table}, and not {logged.op} of {logged.table}"
+    return f"{_unlike(told.record, logged.record)}{_unlike(told.old, logged.old)}"
+
+
+def _unlike(one: Row | None, other: Row | None) -> str:
+    if one is None or other is None:
+        return "" if one is other else f"{one}, and not {other}"
+    columns = [name for name in one.keys() | other.keys() if one.get(name) != other.get(name)]
+    return "".join(f"{name} {one.get(name)}, and not {other.get(name)}; " for name in columns)
 
 
 def _some(numbers: Sequence[int]) -> str:

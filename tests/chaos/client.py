@@ -16,6 +16,7 @@ from decimal import Decimal
 from typing import cast
 from uuid import UUID
 
+import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidMessage
 
@@ -38,7 +39,9 @@ PATH = "/realtime/v1/websocket?vsn=2.0.0"
 TOPIC = "realtime:chaos"
 OPEN_LIMIT_S = 10  # a gateway makes those wait for 5 who come again and again
 JOIN_LIMIT_S = 10
-NO_STATUS, CUT = 1005, 1006  # RFC 6455, 7.4.1: what is reported where no close frame came
+LINE_FAILED = (
+    OSError, TimeoutError, InvalidHandshake, InvalidMessage, ConnectionClosed, httpx.HTTPError,
+)  # fmt: skip
 
 Reading = Callable[[UUID], Awaitable[tuple[int, Rows]]]
 Frame = tuple[str | None, str | None, str, str, dict[str, object]]
@@ -89,13 +92,7 @@ class Client:
             door = self.doors[self._tries % len(self.doors)]
             try:
                 await self._follow(door)
-            except (
-                OSError,
-                TimeoutError,
-                InvalidHandshake,
-                InvalidMessage,
-                ConnectionClosed,
-            ) as error:
+            except LINE_FAILED as error:
                 self._ended(door, error)
                 self._tries += 1
             await asyncio.sleep(self._backoff.next_s())
@@ -126,14 +123,14 @@ class Client:
         url = f"{door.url.replace('http', 'ws', 1)}{PATH}&apikey={self.token}"
         async with _socket(url, self._manners) as socket:
             self._socket, self._leaving = socket, False
-            self.record.note(Connected(_now_s(), door.gateway))
+            self.record.note(Connected(now_s(), door.gateway))
             await self._listen(socket, door)
 
     async def _listen(self, socket: ClientConnection, door: Door) -> None:
         await self._join(socket)
-        waits_until_s: float | None = _now_s() + JOIN_LIMIT_S
+        waits_until_s: float | None = now_s() + JOIN_LIMIT_S
         while True:
-            async with asyncio.timeout(waits_until_s and max(waits_until_s - _now_s(), 0)):
+            async with asyncio.timeout(waits_until_s and max(waits_until_s - now_s(), 0)):
                 text = await socket.recv()
             _join, _ref, _topic, event, payload = cast(Frame, _parsed(text))
             match event:
@@ -143,13 +140,13 @@ class Client:
                     waits_until_s = None
                     await self._system(payload)
                 case "phx_reply" if payload["status"] == "error":
-                    self.record.note(Failed(_now_s(), door.gateway, _reason(payload)))
+                    self.record.note(Failed(now_s(), door.gateway, _reason(payload)))
                     await self._again(socket)
-                    waits_until_s = _now_s() + JOIN_LIMIT_S
+                    waits_until_s = now_s() + JOIN_LIMIT_S
                 case "phx_error":
-                    self.record.note(Failed(_now_s(), door.gateway, str(payload.get("reason"))))
+                    self.record.note(Failed(now_s(), door.gateway, str(payload.get("reason"))))
                     await self._again(socket)
-                    waits_until_s = _now_s() + JOIN_LIMIT_S
+                    waits_until_s = now_s() + JOIN_LIMIT_S
 
     async def _again(self, socket: ClientConnection) -> None:
         await asyncio.sleep(self._backoff.next_s())
@@ -167,19 +164,19 @@ class Client:
     async def _system(self, said: dict[str, object]) -> None:
         feed_seq, epoch = int(str(said["feed_seq"])), str(said["epoch"])
         if said["extension"] == "resync":
-            self.record.note(Resynced(_now_s(), str(said["message"]), feed_seq, epoch))
-            self.record.note(ReadAnew(_now_s(), *await self._read_anew(self.record.user)))
+            self.record.note(Resynced(now_s(), str(said["message"]), feed_seq, epoch))
+            self.record.note(ReadAnew(now_s(), *await self._read_anew(self.record.user)))
         else:
-            self.record.note(Joined(_now_s(), self._asked, feed_seq, epoch))
+            self.record.note(Joined(now_s(), self._asked, feed_seq, epoch))
             self._backoff.reset()
 
     def _ended(self, door: Door, error: Exception) -> None:
         socket, self._socket = self._socket, None
         if socket is None:
-            self.record.note(Failed(_now_s(), door.gateway, f"{type(error).__name__}: {error}"))
+            self.record.note(Failed(now_s(), door.gateway, f"{type(error).__name__}: {error}"))
             return
         code, reason, ours = _how(socket, error)
-        self.record.note(Ended(_now_s(), door.gateway, code, reason, ours or self._leaving))
+        self.record.note(Ended(now_s(), door.gateway, code, reason, ours or self._leaving))
         self._leaving = False
 
 
@@ -208,7 +205,7 @@ def _changed(payload: dict[str, object]) -> Changed:
     row = dict(cast(Row, data["old_record"] if data["type"] == "DELETE" else data["record"]))
     seq, prev = int(str(row.pop("feed_seq"))), int(str(row.pop("feed_prev")))
     old = cast(Row, data["old_record"]) if data["type"] == "UPDATE" else None
-    return Changed(_now_s(), seq, prev, str(data["type"]), str(data["table"]), row, old)
+    return Changed(now_s(), seq, prev, str(data["type"]), str(data["table"]), row, old)
 
 
 def _reason(payload: dict[str, object]) -> str:
@@ -221,5 +218,6 @@ def _parsed(text: str | bytes) -> object:
     return json.loads(text, parse_float=Decimal)
 
 
-def _now_s() -> float:
+def now_s() -> float:
+    """The clock of all records."""
     return time.monotonic()

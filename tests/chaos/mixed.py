@@ -9,15 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.client import Manners
+from tests.chaos.http_clients import AskingClient, StreamingClient
 from tests.chaos.moves import MOVES
 from tests.chaos.nemesis import Step, plan
 from tests.chaos.postgres import Template
+from tests.chaos.provider import Buyer
 from tests.chaos.record import Changed, Ended, Resynced
 from tests.chaos.world import World, world
 
 USERS = 4
 CLIENTS_EACH = 2
 GATEWAYS = 2
+POLLERS = 2
 SMALL: Mapping[str, str] = {"SONNETTE_MAX_BUFFER_BYTES": "65536"}  # so that not reading is noticed
 
 
@@ -45,6 +48,9 @@ async def run(template: Template, folder: Path, seed: int, length_s: float) -> O
     began_s = time.monotonic()
     steps = plan(seed, length_s)
     async with world(template, folder, GATEWAYS, seed, SMALL) as one:
+        await one.add_service()
+        for _ in range(POLLERS):
+            (await one.add_poller(start=False)).process.launch()
         await people(one, random.Random(f"people {seed}"))
         wrong = []
         try:
@@ -66,7 +72,11 @@ async def people(world: World, rng: random.Random) -> None:
             doors = [gateway.address for gateway in world.gateways]
             rng.shuffle(doors)
             await world.client(user, doors=doors, manners=Manners(rng.choice([0, None])))
+    [service] = world.services
+    for kind, user in zip((AskingClient, StreamingClient), world.users, strict=False):
+        await world.client(user, doors=[service.address], kind=kind)
     world.writer(*world.users, pause_s=0.02)
+    world.writer(*world.users[:2], pause_s=0.5, kind=Buyer)
     world.writer(*world.users, pause_s=0.05, line=await world.line())
 
 

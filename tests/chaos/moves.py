@@ -6,17 +6,20 @@ Each says to the timeline what it does, and excuses there the sockets that it en
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import replace
-from functools import partial
 from typing import LiteralString, TypeAlias
 from uuid import UUID
 
+import msgspec
 import psycopg
 
+from poller.simulated_chaos import Chaos, Rates
 from tests.chaos.client import Client, Manners
+from tests.chaos.machines import Gateway, Poller
 from tests.chaos.nemesis import Step
 from tests.chaos.postgres import OwnPostgres
-from tests.chaos.world import Gateway, World
+from tests.chaos.world import World
 from tests.db_helpers import value
+from tests.facts import eventually
 from tests.proxy import Proxy
 
 Move: TypeAlias = Callable[[World, Step], AbstractAsyncContextManager[None]]
@@ -24,7 +27,12 @@ Way: TypeAlias = Callable[[World, Step], tuple[str, Proxy]]
 
 SLOW_S = 0.15
 MANY = 700
+END_LIMIT_S = 15
 MOST_CLIENTS = 16
+FAILING = Rates(
+    error=0.1, down=0.1, html=0.1, lost=0.1, truncate=0.05, slow=0.2, slow_s=0.5, forget=0.1,
+    double=0.1, shuffle=0.2,
+)  # fmt: skip
 FOREIGN = ("*", "nonsense", "a:b,c", "~somebody:7", "00000000-0000-4000-8000-000000000000:9", "")
 PRUNE: LiteralString = "select sonnette.prune('2 seconds', 500)"
 INSERT: LiteralString = "insert into cargo values (%s, %s, %s)"
@@ -37,7 +45,7 @@ CHANGE_OWNER: LiteralString = """
 
 
 @asynccontextmanager
-async def killed(world: World, step: Step) -> AsyncIterator[None]:
+async def gateway_killed(world: World, step: Step) -> AsyncIterator[None]:
     """kill -9, and started again, whether its Postgres is there or not."""
     gateway = _gateway(world, step)
     with world.timeline.fault("kill -9", gateway.name):
@@ -47,7 +55,7 @@ async def killed(world: World, step: Step) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def frozen(world: World, step: Step) -> AsyncIterator[None]:
+async def gateway_frozen(world: World, step: Step) -> AsyncIterator[None]:
     """SIGSTOP, SIGCONT."""
     gateway = _gateway(world, step)
     with world.timeline.fault("SIGSTOP", gateway.name):
@@ -59,7 +67,7 @@ async def frozen(world: World, step: Step) -> AsyncIterator[None]:
 
 
 @asynccontextmanager
-async def ended(world: World, step: Step) -> AsyncIterator[None]:
+async def gateway_ended(world: World, step: Step) -> AsyncIterator[None]:
     """SIGTERM, and started again."""
     gateway = _gateway(world, step)
     with world.timeline.fault("SIGTERM", gateway.name):
@@ -81,36 +89,48 @@ def line(world: World, step: Step) -> tuple[str, Proxy]:
     return f"{gateway.name}'s line", gateway.line
 
 
-@asynccontextmanager
-async def treated(
-    what: str, way: Way, do: Callable[[Proxy], None], undo: Callable[[Proxy], None],
-    world: World, step: Step,
-) -> AsyncIterator[None]:  # fmt: skip
+def service_line(world: World, _step: Step) -> tuple[str, Proxy]:
+    """The service's way to Postgres."""
+    service = world.services[0]
+    return f"{service.name}'s line", service.line
+
+
+def poller_line(world: World, step: Step) -> tuple[str, Proxy]:
+    """A poller's way to Postgres."""
+    poller = _poller(world, step)
+    return f"{poller.name}'s line", poller.line
+
+
+def treated(
+    what: str, way: Way, do: Callable[[Proxy], None], undo: Callable[[Proxy], None]
+) -> Move:
     """A line, as networks treat theirs."""
-    who, proxy = way(world, step)
-    with world.timeline.fault(what, who):
-        do(proxy)
-        try:
-            yield
-        finally:
-            undo(proxy)
+
+    @asynccontextmanager
+    async def move(world: World, step: Step) -> AsyncIterator[None]:
+        who, proxy = way(world, step)
+        with world.timeline.fault(what, who):
+            do(proxy)
+            try:
+                yield
+            finally:
+                undo(proxy)
+
+    return move
+
+
+def nothing(_proxy: Proxy) -> None:
+    """What is over at once needs no undoing."""
 
 
 def lines_treated(way: Way) -> Mapping[str, Move]:
-    """All that is done to lines."""
-
-    def nothing(_proxy: Proxy) -> None:
-        pass
-
-    def made(what: str, do: Callable[[Proxy], None], undo: Callable[[Proxy], None]) -> Move:
-        return partial(treated, what, way, do, undo)
-
+    """All that is done to the lines of gateways."""
     return {
-        "cut off": made("cut", Proxy.cut, nothing),
-        "reset": made("reset", Proxy.reset, nothing),
-        "refused": made("refuses", Proxy.refuse, Proxy.accept),
-        "in a black hole": made("black hole", Proxy.black_hole, Proxy.heal),
-        "on a slow line": made(f"{SLOW_S} s slower", slow_down, speed_up),
+        "cut off": treated("cut", way, Proxy.cut, nothing),
+        "reset": treated("reset", way, Proxy.reset, nothing),
+        "refused": treated("refuses", way, Proxy.refuse, Proxy.accept),
+        "in a black hole": treated("black hole", way, Proxy.black_hole, Proxy.heal),
+        "on a slow line": treated(f"{SLOW_S} s slower", way, slow_down, speed_up),
     }
 
 
@@ -122,6 +142,66 @@ def slow_down(proxy: Proxy) -> None:
 def speed_up(proxy: Proxy) -> None:
     """As usual."""
     proxy.delay_s = 0
+
+
+# --- service and pollers
+
+
+@asynccontextmanager
+async def service_killed(world: World, step: Step) -> AsyncIterator[None]:
+    """kill -9, and started again."""
+    service = world.services[0]
+    with world.timeline.fault("kill -9", service.name):
+        service.process.kill()
+        yield
+        service.process.launch()
+
+
+@asynccontextmanager
+async def service_ended(world: World, step: Step) -> AsyncIterator[None]:
+    """SIGTERM, and started again."""
+    service = world.services[0]
+    with world.timeline.fault("SIGTERM", service.name):
+        service.process.terminate()
+        await eventually(service.process.ended, END_LIMIT_S)
+        assert service.process.exit_code == 0, f"{service.name}: {service.process.exit_code}"
+        yield
+        service.process.launch()
+
+
+@asynccontextmanager
+async def poller_killed(world: World, step: Step) -> AsyncIterator[None]:
+    """kill -9, and started again."""
+    poller = _poller(world, step)
+    with world.timeline.fault("kill -9", poller.name):
+        poller.process.kill()
+        yield
+        poller.process.launch()
+
+
+@asynccontextmanager
+async def poller_frozen(world: World, step: Step) -> AsyncIterator[None]:
+    """SIGSTOP until the other one has taken over, perhaps; SIGCONT."""
+    poller = _poller(world, step)
+    with world.timeline.fault("SIGSTOP", poller.name):
+        poller.process.freeze()
+        try:
+            yield
+        finally:
+            poller.process.thaw()
+
+
+@asynccontextmanager
+async def provider_fails(world: World, step: Step) -> AsyncIterator[None]:
+    """Errors, HTML, lost and halved answers, lists that are not whole."""
+    assert world.provider is not None
+    side = world.provider.side
+    with world.timeline.fault("fails now and then", "provider"):
+        side.chaos = Chaos(msgspec.structs.replace(FAILING, seed=int(step.whom * 1000)))
+        try:
+            yield
+        finally:
+            side.chaos = Chaos()
 
 
 # --- the database
@@ -267,9 +347,17 @@ def newcomer(since: int | None) -> Move:
 
 
 MOVES: Mapping[str, Move] = {
-    "gateway killed": killed,
-    "gateway frozen": frozen,
-    "gateway ended": ended,
+    "gateway killed": gateway_killed,
+    "gateway frozen": gateway_frozen,
+    "gateway ended": gateway_ended,
+    "service killed": service_killed,
+    "service ended": service_ended,
+    "service cut off": treated("cut", service_line, Proxy.cut, nothing),
+    "poller killed": poller_killed,
+    "poller frozen": poller_frozen,
+    "poller cut off": treated("cut", poller_line, Proxy.cut, nothing),
+    "poller in a black hole": treated("black hole", poller_line, Proxy.black_hole, Proxy.heal),
+    "provider fails": provider_fails,
     **{f"clients {name}": move for name, move in lines_treated(door).items()},
     **{f"database {name}": move for name, move in lines_treated(line).items()},
     "listener terminated": at_once(listener_terminated),
@@ -294,6 +382,10 @@ MOVES: Mapping[str, Move] = {
 
 def _gateway(world: World, step: Step) -> Gateway:
     return world.gateways[step.chosen(len(world.gateways))]
+
+
+def _poller(world: World, step: Step) -> Poller:
+    return world.pollers[step.chosen(len(world.pollers))]
 
 
 def _client(world: World, step: Step) -> Client:

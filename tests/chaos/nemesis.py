@@ -67,6 +67,16 @@ TRACKS: Mapping[str, Mapping[str, Fault]] = {
         "log pruned": Fault(1, (0, 0)),
         "another history": Fault(1, (0, 0)),
     },
+    "others": {
+        "service killed": Fault(2),
+        "service ended": Fault(1),
+        "service cut off": Fault(1, (0, 0)),
+        "poller killed": Fault(3),
+        "poller frozen": Fault(2, (0.5, 5.0)),
+        "poller cut off": Fault(2, (0, 0)),
+        "poller in a black hole": Fault(1, (0.5, 5.0)),
+        "provider fails": Fault(3, (0.5, 3.0)),
+    },
     "clients": {
         "client comes back": Fault(4, (0, 0)),
         "client vanishes": Fault(3, (0, 0)),

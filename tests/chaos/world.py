@@ -8,132 +8,52 @@ leaves nothing behind. Faults are done through its parts: `postgres`, `gateways[
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from itertools import count
+from functools import partial
 from pathlib import Path
-from typing import LiteralString
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import psycopg
-from psycopg.conninfo import make_conninfo
 
-from db.place import PORT
 from tests.chaos import checker, gatewaylog, truth
 from tests.chaos.checker import Finding, Truth
 from tests.chaos.client import USUAL, Client, Door, Manners
+from tests.chaos.machines import NO_SETTINGS, Machines
+from tests.chaos.machines import Gateway as Gateway
 from tests.chaos.postgres import OwnPostgres, Template, own_postgres
 from tests.chaos.record import Rows
-from tests.chaos.timeline import Timeline
 from tests.chaos.writers import Writer
-from tests.db_helpers import Connection, value
 from tests.facts import eventually
-from tests.gateway_process import GatewayProcess
-from tests.proxy import Proxy, proxy, to_port, to_socket
+from tests.proxy import Proxy
 
 JOIN_LIMIT_S = 30
 SETTLE_LIMIT_S = 60
-TERMINATE: LiteralString = """
-    select count(pg_terminate_backend(pid)) from pg_stat_activity
-    where application_name like %s and datname = current_database()
-"""
-FRESH = 1_000_000_000
-NO_SETTINGS: Mapping[str, str] = {}
-
-
-@dataclass(frozen=True)
-class Gateway:
-    """One gateway. `line`: between it and Postgres; `door`: between its clients and it."""
-
-    name: str
-    process: GatewayProcess
-    line: Proxy
-    door: Proxy
-
-    @property
-    def address(self) -> Door:
-        """Where its clients find it."""
-        return Door(self.name, self.door.url)
 
 
 @dataclass
-class World:
+class World(Machines):
     """Everything that runs. `resyncs`: reasons for which a client may have to read anew here.
 
-    Clients, writers and gateways may be added at any time; all end with the world.
+    Clients, writers and processes may be added at any time; all end with the world.
     """
 
-    postgres: OwnPostgres
-    folder: Path
-    rng: random.Random
-    stack: AsyncExitStack
-    tasks: asyncio.TaskGroup
-    timeline: Timeline = field(default_factory=Timeline)
-    gateways: list[Gateway] = field(default_factory=list)
-    users: list[UUID] = field(default_factory=list)
+    tasks: asyncio.TaskGroup = field(kw_only=True)
     clients: list[Client] = field(default_factory=list)
     writers: list[Writer] = field(default_factory=list)
     resyncs: set[str] = field(default_factory=set)
     _running: list["asyncio.Task[None]"] = field(default_factory=list)
     _writing: list["asyncio.Task[None]"] = field(default_factory=list)
-    _ids: Iterator[int] = field(default_factory=lambda: count(FRESH))
-
-    async def connected(self, role: str = "postgres") -> Connection:
-        """A connection of that role straight to Postgres, autocommit; the caller closes it."""
-        return await Connection.connect(self.postgres.dsn(role), autocommit=True)
-
-    def line_dsn(self, line: Proxy, role: str) -> str:
-        """How `role` reaches Postgres over a line that can be treated as networks treat theirs."""
-        return make_conninfo(
-            "", host="127.0.0.1", port=line.port, user=role, dbname=self.postgres.name,
-            sslmode="disable",
-        )  # fmt: skip
-
-    async def line(self) -> Proxy:
-        """A new line to Postgres."""
-        socket = f"{self.postgres.server.socket_dir}/.s.PGSQL.{PORT}"
-        return await self.stack.enter_async_context(proxy(to_socket(socket)))
-
-    async def add_gateway(
-        self,
-        settings: Mapping[str, str] = NO_SETTINGS,
-        process: type[GatewayProcess] = GatewayProcess,
-        start: bool = True,
-        dsn: str | None = None,
-    ) -> Gateway:
-        """One more gateway, ready unless it is not to be started; `settings` as its environment.
-
-        `dsn`: how it reaches Postgres where that is not by a line of its own.
-        """
-        name, line = f"gateway-{len(self.gateways)}", await self.line()
-        log = self.folder / f"{name}.log"
-        dsn = dsn or self.line_dsn(line, "sonnette_gateway")
-        running = process(dsn, log, dict(settings))
-        self.stack.callback(_end, running)
-        door = await self.stack.enter_async_context(proxy(to_port(running.address.port)))
-        gateway = Gateway(name, running, line, door)
-        self.gateways.append(gateway)
-        if start:
-            await running.start()
-        return gateway
-
-    async def user(self, money: str = "10.00") -> UUID:
-        """A user with a wallet, whose feed has begun."""
-        user = uuid4()
-        async with await self.connected() as db:
-            await db.execute("select sonnette.credit(%s, %s, 'a world')", (user, money))
-        self.users.append(user)
-        return user
 
     async def client(
         self, user: UUID, name: str = "", doors: list[Door] | None = None,
-        manners: Manners = USUAL, joined: bool = True,
+        manners: Manners = USUAL, joined: bool = True, kind: type[Client] = Client,
     ) -> Client:  # fmt: skip
         """A client of the user's, at all gateways in turn unless `doors` says where."""
         doors = doors or [gateway.address for gateway in self.gateways]
         name = name or f"client-{len(self.clients)}"
-        one = Client(name, user, doors, self._read_anew, manners, self.rng)
+        one = kind(name, user, doors, self._read_anew, manners, self.rng)
         self.clients.append(one)
         self._running.append(self.tasks.create_task(one.run()))
         if joined:
@@ -167,24 +87,12 @@ class World:
             lambda: sum(len(writer.committed) for writer in self.writers) >= enough, limit_s
         )
 
-    async def terminate(self, application: str = "sonnette%") -> int:
-        """pg_terminate_backend for the connections of that name; how many there were."""
-        self.timeline.say("postgres", f"terminates {application}")
-        async with await self.connected() as db:
-            return int(str(await value(db, TERMINATE, application)))
-
-    async def is_ready(self, gateway: Gateway) -> bool:
-        """Whether /readyz says so."""
-        return await gateway.process.problems() == []
-
-    @staticmethod
-    async def for_s(wait_s: float) -> None:
-        """Let it go on for so long: a fault's own length, and never a wait for something."""
-        await asyncio.sleep(wait_s)
-
     async def settle(self, limit_s: float = SETTLE_LIMIT_S) -> None:
         """Stop writing, and return once every client has all: a last change is there for each."""
         await self.stop_writing(limit_s)
+        if self.provider is not None:
+            async with await self.connected() as db:
+                await eventually(partial(self.provider.settled, db), limit_s)
         last = {user: await self._fence(user) for user in self._followed}
 
         def late() -> list[str]:
@@ -222,12 +130,13 @@ class World:
                 writes,
                 [mark for mark in marks if mark not in writes],
                 await truth.money(db),
+                await self.provider.differences(db) if self.provider else [],
                 [*self.timeline.excuses, *gatewaylog.excuses(self._logs())],
                 frozenset(self.resyncs),
             )
 
     def mistakes(self) -> list[str]:
-        """Tracebacks in what the gateways have logged, which must be none."""
+        """Tracebacks in what the processes have logged, which must be none."""
         return [f"{name}: a traceback" for name, log in self._logs().items() if "Traceback" in log]
 
     def text(self) -> str:
@@ -235,7 +144,7 @@ class World:
         return self.timeline.text(one.record for one in self.clients)
 
     def _logs(self) -> dict[str, str]:
-        return {one.name: one.process.logged() for one in self.gateways if one.process.log.exists()}
+        return {log.stem: log.read_text() for log in sorted(self.folder.glob("*-*.log"))}
 
     async def _read_anew(self, user: UUID) -> tuple[int, Rows]:
         async def found() -> tuple[int, Rows] | None:
@@ -251,10 +160,6 @@ class World:
     @property
     def _followed(self) -> set[UUID]:
         return {client.record.user for client in self.clients}
-
-    def fresh_id(self) -> int:
-        """A key in `cargo` that nobody has: below zero, and below all that a test makes itself."""
-        return -next(self._ids)
 
     async def _fence(self, user: UUID) -> tuple[str, int]:
         """A last change of the user's: in which history, and its number."""
@@ -280,7 +185,7 @@ async def world(
 async def around(postgres: OwnPostgres, folder: Path, seed: int = 1) -> AsyncIterator[World]:
     """A world around a Postgres that is there already, and nobody in it yet."""
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
-        one = World(postgres, folder, random.Random(seed), stack, tasks)
+        one = World(postgres, folder, random.Random(seed), stack, tasks=tasks)
         try:
             yield one
         except BaseException:
@@ -289,8 +194,3 @@ async def around(postgres: OwnPostgres, folder: Path, seed: int = 1) -> AsyncIte
         finally:
             for task in [*one._running, *one._writing]:
                 task.cancel()
-
-
-def _end(process: GatewayProcess) -> None:
-    if process.running:
-        process.kill()
