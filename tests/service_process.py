@@ -83,13 +83,20 @@ class ServiceProcess:
         assert self._process is not None, "the service was never started"
         return self._process
 
+    async def is_up(self) -> bool:
+        """Whether it answers at all."""
+        return await self._status("/livez") == httpx.codes.OK
+
     async def _is_ready(self) -> bool:
         assert not self.ended(), f"the service ended at once: {self.logged()}"
+        return await self._status("/readyz") == httpx.codes.OK
+
+    async def _status(self, path: str) -> int | None:
         async with RunningService(self.address).client() as client:
             try:
-                return (await client.get("/readyz")).status_code == httpx.codes.OK
+                return (await client.get(path)).status_code
             except httpx.TransportError:
-                return False
+                return None
 
 
 @asynccontextmanager

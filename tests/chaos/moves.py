@@ -162,6 +162,7 @@ async def service_ended(world: World, step: Step) -> AsyncIterator[None]:
     """SIGTERM, and started again."""
     service = world.services[0]
     with world.timeline.fault("SIGTERM", service.name):
+        await eventually(service.process.is_up, END_LIMIT_S)  # before that SIGTERM just kills it
         service.process.terminate()
         await eventually(service.process.ended, END_LIMIT_S)
         assert service.process.exit_code == 0, f"{service.name}: {service.process.exit_code}"

@@ -72,7 +72,7 @@ class HalfwayHub(Hub):
 class DeafRelay(Relay):
     """Hears at first, so that everybody joins, and then nothing."""
 
-    def __init__(self, dsn: str, metrics: Metrics) -> None:
+    def __init__(self, dsn: str, metrics: Metrics, _pace: Pace) -> None:
         sweep_s = float(sys.argv[2])
         super().__init__(dsn, metrics, Pace(catalog_s=0.5, sweep_s=sweep_s))
         self._heard = 0
