@@ -1,4 +1,4 @@
-"""The units under a real systemd: start, readiness, watchdog, restart, credentials, stop."""
+"""The units under a real systemd: the page's installation, readiness, watchdog, restart, stop."""
 
 import asyncio
 import os
@@ -6,23 +6,30 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import psycopg
 import pytest
 
+from db import embedded
+from db.embedded import Server
 from tests.db_helpers import ALICE
 from tests.facts import eventually, wait_until
-from tests.fixtures.postgres import Database
+from tests.fixtures.postgres import Database, reachable_folder
 from tests.fixtures.running import free_ports
 from tests.gateway_process import SECRET
 from tests.integration.gateway_wire import CARGO, follower
-from tests.machine import Machine, machine, needs_nspawn, rendered
+from tests.machine import ROOT, Machine, bare, machine, needs_nspawn, rendered
 
 EXPOSURE_AT_MOST = 1.5
+needs_createdb = pytest.mark.skipif(
+    shutil.which("createdb") is None, reason="needs createdb (Debian: postgresql-15)"
+)
 WATCHDOG = "[Service]\nWatchdogSec=6s\n"
 
 
@@ -34,6 +41,44 @@ class Place:
 
     def websocket_url(self, _key: str | None, _vsn: str | None) -> str:
         return f"ws://127.0.0.1:{self.port}/realtime/v1/websocket?vsn=2.0.0"
+
+
+# What the page leaves to who reads it: where the database is, and the provider's key.
+FILLED_IN = {":PASSWORD@db.example/sonnette": "@/sonnette?host=/opt/pg", "echo KEY": "echo demo"}
+TYPED_BY = "cd /opt/checkout; export PATH=/opt/stand-ins:$PATH PGHOST=/opt/pg PGUSER=postgres\n"
+PAGE = ROOT / "docs" / "operations.md"
+
+
+PYTHON = f"/opt/python/bin/{Path(sys.executable).resolve().name}"
+READY = (
+    PYTHON,
+    "-c",
+    "import sys, urllib.request as u; u.urlopen(f'http://127.0.0.1:{sys.argv[1]}/readyz')",
+)
+
+
+def typed(section: str) -> str:
+    """Every command of that section of the page, in its order."""
+    text = PAGE.read_text().split(f"\n## {section}\n")[1].split("\n## ")[0]
+    lines = [line[4:] for line in text.splitlines() if line.startswith("    ")]
+    commands = "\n".join(lines)
+    for blank, own in FILLED_IN.items():
+        assert section != "Install" or blank in commands
+        commands = commands.replace(blank, own)
+    return commands
+
+
+@pytest.fixture
+def empty(pg_bindir: Path) -> Iterator[Server]:
+    """A server of this test's own that has never heard of Sonnette."""
+    home = reachable_folder()
+    try:
+        with embedded.start(home, bindir=pg_bindir, fsync=False) as running:
+            with psycopg.connect(running.dsn(dbname="postgres"), autocommit=True) as db:
+                db.execute("drop database sonnette")
+            yield running
+    finally:
+        shutil.rmtree(home)
 
 
 @pytest.fixture
@@ -141,6 +186,23 @@ def test_each_starts_with_its_credentials_and_stops_in_time(
             "inactive",
             "success",
         )
+
+
+@needs_nspawn
+@needs_createdb
+def test_the_pages_installation_and_upgrade_word_for_word(empty: Server, tmp_path: Path) -> None:
+    units = ["sonnette-service", "sonnette-poller", "sonnette-gateway@8001"]
+    with _open_to_all(empty.socket_dir) as socket_dir, bare(tmp_path, socket_dir) as installed:
+        installed.run("sh", "-exc", TYPED_BY + typed("Install"))
+        first = [installed.show(unit, "MainPID") for unit in units]
+        for secret in ("jwt-secret", "keys/hero", "gateway.database-url", "providers.toml"):
+            assert installed.run("stat", "-c%a", f"/etc/sonnette/{secret}").strip() == "600"
+        installed.run("sh", "-exc", TYPED_BY + typed("Upgrade"))
+        assert [installed.show(unit, "ActiveState") for unit in units] == ["active"] * 3
+        assert [installed.show(unit, "UnitFileState") for unit in units] == ["enabled"] * 3
+        assert not {*first} & {installed.show(unit, "MainPID") for unit in units}
+        for port in (8000, 8001):
+            wait_until(partial(installed.succeeds, *READY, str(port)), 20)
 
 
 @needs_nspawn
