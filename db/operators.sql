@@ -1,5 +1,5 @@
--- ops: what operators type in psql. `\d+ ops.*` and `\df+ ops.*` are its manual, so every view and
--- function has a COMMENT that says what it tells, what it does, and what to do next.
+-- ops: what operators type in psql. `\dv+ ops.*`, `\df+ ops.*` and `\d+ ops.live` are its manual, so every
+-- view, function and column has a COMMENT that says what it tells, what it does, and what to do next.
 --
 -- Views look and change nothing. Each function that changes something, or shows codes, leaves a row
 -- in ops.audit in the same transaction. Codes and texts are shown by ops.sms() and, where they are
@@ -163,3 +163,50 @@ cross join lateral (
     from public.activations b
     where b.provider = a.name and b.created_at > clock_timestamp() - interval '1 hour') lately;
 comment on view ops.accounts is 'Provider accounts. open: the breaker has shut the provider off until opens_again_in; refused: look at state_reason (a key, money); paused: ops.pause(). bought, failed and failed_share are of the last hour';
+
+-- What `\d+` shows of each column that does not explain itself.
+comment on column ops.live.frozen is 'What the wallet holds back for it; 0 once it is paid';
+comment on column ops.live.next_look_in is 'Until the poller asks the provider again; below zero: it is overdue';
+comment on column ops.live.looks is 'How often the provider was asked since the status changed';
+comment on column ops.live.last_error is 'Why the last look led nowhere; null where it did not fail';
+comment on column ops.live.failure is 'What the provider said against the last wish: a cancel or another SMS that it refused';
+comment on column ops.live.expires_in is 'Until the provider takes the number back; below zero: it has, and has to say how it ended';
+comment on column ops.stuck.why is 'What is not as it should be; a number with two reasons has two lines';
+comment on column ops.stuck.last_error is 'Why the last look led nowhere; null where it did not fail';
+comment on column ops.lag.state is 'As in ops.processes';
+comment on column ops.late.found_at is 'When the poller found it';
+comment on column ops.late.was is 'How the activation had ended';
+comment on column ops.late.received_at is 'When the provider got it';
+comment on column ops.late.has_code is 'Whether there is a code in it; ops.sms() shows which';
+comment on column ops.late.source is 'Who brought it: poller, webhook or recovery';
+comment on column ops.orphans.first_seen_at is 'When the poller first saw it in the provider''s list';
+comment on column ops.orphans.seen_at is 'When it was last in the list';
+comment on column ops.orphans.fits_activation is 'The ended purchase whose answer was lost and that it fits; null: it is none of ours';
+comment on column ops.orphans.outcome is 'What came of giving it back so far';
+comment on column ops.in_doubt.last_error is 'What became of the provider''s answer';
+comment on column ops.in_doubt.next_check_at is 'When the provider''s list is read again';
+comment on column ops.money_differences.difference is 'What does not agree with what';
+comment on column ops.money_differences.found is 'What stands there';
+comment on column ops.money_differences.wanted is 'What should';
+comment on column ops.processes.state is 'well; troubled (see problems); draining; silent (died, or cannot reach the database); stopped (in order)';
+comment on column ops.processes.problems is 'What its /readyz says is wrong';
+comment on column ops.processes.facts is 'What it counts, as of the last heartbeat';
+comment on column ops.processes.unseen_for is 'Since its last heartbeat; one comes each 3 s';
+comment on column ops.processes.drain_at is 'Since when an operator wants it to end (ops.drain)';
+comment on column ops.lag.behind is 'Users whose changes it had still to read';
+comment on column ops.lag.as_of is 'How long ago it said so';
+comment on column ops.accounts.state is 'up, paused (ops.pause), open (the breaker has shut the provider off) or refused (a key, money)';
+comment on column ops.accounts.state_reason is 'Why it is not up';
+comment on column ops.accounts.failures is 'Failures in a row; the breaker opens after some';
+comment on column ops.accounts.opens_again_in is 'Until the provider is asked again, while the breaker is open';
+comment on column ops.accounts.live is 'Numbers that are not over';
+comment on column ops.accounts.in_doubt is 'Purchases whose answer was lost: ops.in_doubt';
+comment on column ops.accounts.orphans is 'Numbers that nobody''s purchase has: ops.orphans';
+comment on column ops.accounts.bought is 'Purchases of the last hour, failed ones included';
+comment on column ops.accounts.failed is 'Those that failed';
+comment on column ops.accounts.failed_share is 'failed / bought; null where nothing was bought';
+comment on column ops.accounts.unseen_for is 'Since its poller last wrote about it';
+comment on column ops.audit.who is 'Who had logged in, whatever role they had taken on';
+comment on column ops.audit.what is 'The function that was called';
+comment on column ops.audit.about is 'An activation, a user, an account or a process';
+comment on column ops.audit.detail is 'What it was called with; never a code';

@@ -106,7 +106,7 @@ $$;
 comment on function ops.doctor() is 'Everything that can be looked at from inside the database, a line each: well true, false, or null where it is neither. What is false says what it is in finding; docs/operations.md what to do. Reads all numbers and the ledger, so it may take seconds';
 
 -- The manual's table of contents, and who may do all this.
-comment on schema ops is 'What operators type: \d+ ops.* lists the views, \df+ ops.* the functions, each with what it is for';
+comment on schema ops is 'What operators type: \dv+ ops.* lists the views, \df+ ops.* the functions, each with what it is for; \d+ ops.live the columns of one';
 do $$
 declare
     mine record;

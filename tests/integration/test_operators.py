@@ -16,6 +16,11 @@ from tests.fixtures.postgres import Database
 from tests.market import ACCOUNT, Market, market
 
 CODE = "846213"
+PLAIN = {
+    "account", "activation", "activation_id", "age", "at", "country_code", "created_at", "dialect",
+    "host", "id", "kind", "order_id", "paused_at", "phone", "pid", "price", "service_code",
+    "sockets", "status", "stopped_at", "up_for", "user_id", "user_name", "users", "version",
+}  # fmt: skip
 
 
 @pytest_asyncio.fixture
@@ -228,6 +233,13 @@ async def test_everything_says_what_it_is_for(shop: Market) -> None:
           and obj_description(c.oid, 'pg_class') is null
     """
     assert await rows(shop.owner, uncommented) == []
+    columns = """
+        select a.attname::text as name from pg_attribute a join pg_class c on c.oid = a.attrelid
+        where c.relnamespace = 'ops'::regnamespace and c.relkind in ('r', 'v') and a.attnum > 0
+          and col_description(c.oid, a.attnum) is null
+    """
+    silent = {row["name"] for row in await rows(shop.owner, columns)}
+    assert silent <= PLAIN, "a column that does not explain itself has a comment"
 
 
 @pytest.mark.parametrize("role", ["sonnette_service", "sonnette_poller", "sonnette_gateway"])
