@@ -26,7 +26,7 @@ soak: venv ## send garbage to gateway and service for 10 minutes (SEED=n: that o
 pictures: venv ## take docs/images anew (needs Chromium, and web/node_modules)
 	@PICTURES=docs/images $(VENV)/bin/python -m pytest -q tests/browser/test_pictures.py
 
-bench: venv ## measure delays, throughput, memory, crashes (about 12 minutes; ARGS=--quick: 3)
+bench: venv ## measure delays, throughput, memory, crashes (about 13 minutes; ARGS=--quick: 3)
 	@$(VENV)/bin/python -m bench $(ARGS)
 
 page: ## build service/static from web/ (needs Node 20; using Sonnette needs none)
