@@ -48,6 +48,13 @@ as $$
     from sonnette.processes p cross join unnest(p.problems) problem
     where p.stopped_at is null and problem like '%pooler%'
     union all
+    select 'canary', case when count(p.id) > 0 then count(deaf.problem) = 0 end,
+           coalesce(string_agg(format('%s %s on %s: %s', p.kind, p.pid, p.host, deaf.problem), '; '),
+                    format('%s processes hear what they send themselves', count(p.id)))
+    from sonnette.processes p
+    left join lateral (select problem from unnest(p.problems) problem where problem like 'not listening%') deaf on true
+    where p.stopped_at is null and p.seen_at > clock_timestamp() - interval '10 seconds'
+    union all
     select 'clock', coalesce(max(c.at) <= clock_timestamp(), true),
            format('%s; the newest change is of %s', clock_timestamp(), coalesce(max(c.at)::text, 'no time'))
     from (select at from sonnette.changes order by tx desc, n desc limit 100) c

@@ -221,6 +221,11 @@ async def test_the_doctor_names_what_is_wrong(shop: Market) -> None:
     assert "sonnette_poller may write wallets" in found["grants"]
     assert "everybody may call sonnette.settle" in found["grants"]
     assert "gateway 7 on h: silent" in found["processes"]
+    await shop.owner.execute(
+        "select sonnette.process_seen(%s, 'service', 'h', 8, '1', %s, '{}')",
+        (uuid4(), ["not listening: a canary did not come back"]),
+    )
+    assert "service 8 on h: not listening: a canary" in (await wrong())["canary"]
 
 
 async def test_everything_says_what_it_is_for(shop: Market) -> None:
