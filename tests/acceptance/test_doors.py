@@ -140,6 +140,34 @@ def test_over_the_websocket_no_filter_widens_a_feed(
     assert not [text for text in mine if str(hers["phone"]) in text]
 
 
+def test_a_filter_is_no_way_into_sql(running: Running, alice: httpx.Client) -> None:
+    hers = received(running, alice)
+    hostile = (
+        f"user_id=eq.{ALICE}' or '1'='1", "user_id=eq.x'; drop table activations; --",
+        "status=in.(received) or user_id is not null", "1=1=eq.1", "user_id=or.(id.neq.x)",
+        "phone=like.%' or true --", "sms_code=eq.(select sms_code from activations)",
+        f"user_id)=eq.{ALICE}", 'phone"=eq.1', "phone=match.a' || pg_sleep(9) || '",
+    )  # fmt: skip
+    url = running.fact("gateway").replace("http", "ws", 1)
+    with connect(f"{url}/realtime/v1/websocket", compression=None) as socket:
+        for number, wanted in enumerate(hostile):
+            binding = {"event": "*", "schema": "public", "table": "activations", "since": 0}
+            config = {"postgres_changes": [binding | {"filter": wanted}]}
+            payload = {"access_token": token(running, "bob"), "config": config}
+            join = {"topic": f"realtime:{number}", "event": "phx_join", "payload": payload}
+            socket.send(json.dumps(join | {"ref": str(number)}))
+        heard: list[str] = []
+        while len([text for text in heard if "phx_reply" in text]) < len(hostile):
+            heard.append(str(socket.recv(timeout=20)))
+        alice.post(f"/v1/activations/{hers['id']}/finish")
+        beat = {"topic": "phoenix", "event": "heartbeat", "payload": {}, "ref": "h"}
+        socket.send(json.dumps(beat))
+        while '"phoenix"' not in heard[-1]:
+            heard.append(str(socket.recv(timeout=20)))
+    assert not [text for text in heard if str(hers["phone"]) in text or CODE in text]
+    assert alice.get(f"/v1/activations/{hers['id']}").json()["sms_code"] == CODE
+
+
 def test_no_code_and_no_token_is_in_logs_metrics_rings_errors_or_status(
     running: Running, alice: httpx.Client
 ) -> None:
