@@ -108,6 +108,14 @@ class Market:
         """What a database put back from a backup is to its readers: another history."""
         await self.owner.execute("update sonnette.epoch set id = gen_random_uuid()")
 
+    async def asked(self, activation: UUID, kind: str) -> bool:
+        """Whether its user has asked for that: check, cancel, finish, another or recover."""
+        cursor = await self.poller.execute(
+            "select 1 from sonnette.requests where activation_id = %s and kind = %s",
+            (activation, kind),
+        )
+        return await cursor.fetchone() is not None
+
     async def feed_seq(self, user: UUID) -> int:
         """How far the user's feed is."""
         cursor = await self.operator.execute(

@@ -109,10 +109,10 @@ async def test_fault_5_without_the_gateway_it_shows_the_code_by_http_and_tells_i
     async with open_tab(browser, site, alice.token) as tab:
         await tab.is_live()
         assert not tab.asked_by_fallback()
-        async with tab.page.expect_request(lambda request: request.url.endswith(f"{first}/check")):
+        async with tab.page.expect_request(lambda asked: asked.url.endswith(f"{second}/check")):
             gateway.kill()
-        await expect(tab.page.locator("#connection")).to_have_text("Polling")
-        await market.bring_code(first, "445566")
+            await expect(tab.page.locator("#connection")).to_have_text("Polling")
+            await market.bring_code(first, "445566")
         await expect(tab.code).to_have_text("445566", timeout=FALLBACK_LIMIT_MS)
         await gateway.start()
         await tab.is_live()

@@ -1,6 +1,7 @@
 """What the page says and to whom: two languages, the keyboard, actions and their refusals."""
 
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from playwright.async_api import Browser, expect
 
@@ -138,15 +139,7 @@ async def test_what_is_asked_of_a_number_goes_to_the_service(
         await expect(tab.code).to_have_text("358042")
         for name, kind in (("Check now", "check"), ("Recover", "recover"), ("Finish", "finish")):
             await tab.button(name).click()
-
-            async def asked(kind: str = kind) -> bool:
-                cursor = await market.poller.execute(
-                    "select 1 from sonnette.requests where activation_id = %s and kind = %s",
-                    (activation, kind),
-                )
-                return await cursor.fetchone() is not None
-
-            await eventually(asked)
+            await eventually(partial(market.asked, activation, kind))
 
 
 async def test_a_number_is_bought_by_the_keyboard_alone(

@@ -25,7 +25,7 @@ export const canAskToNotify = (): boolean => "Notification" in window && Notific
 export function notify(tag: string, title: string, body: string): void {
   if (!("Notification" in window) || Notification.permission !== "granted") return;
   try {
-    new Notification(title, { body, tag, icon: "/icon.svg" });
+    new Notification(title, { body, tag });
   } catch {
     // Phones allow them to service workers only; toast and sound are there.
   }

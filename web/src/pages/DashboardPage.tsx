@@ -1,7 +1,7 @@
 // The dashboard: wallet, offers, live numbers, history. Rows come by HTTP once and by the feed from
 // there on; both go into the queries' cache, where a newer row is never replaced by an older one.
 
-import { useQuery, useQueryClient, type QueryClient } from "@tanstack/react-query";
+import { skipToken, useQuery, useQueryClient, type QueryClient } from "@tanstack/react-query";
 import { useCallback, useState } from "react";
 import { toast } from "sonner";
 
@@ -43,8 +43,8 @@ export function DashboardPage({ userId, api, gatewayUrl, getToken, signOut }: Da
   const queries = useQueryClient();
   const [refusal, setRefusal] = useState("");
   const [announcement, setAnnouncement] = useState("");
-  const { data: book } = useQuery<Book>({ queryKey: BOOK, enabled: false });
-  const { data: held } = useQuery<Held>({ queryKey: WALLET, enabled: false });
+  const { data: book } = useQuery<Book>({ queryKey: BOOK, queryFn: skipToken });
+  const { data: held } = useQuery<Held>({ queryKey: WALLET, queryFn: skipToken });
 
   const tell = useCallback(async (notice: Notice) => {
     if (notice.kind === "received") setAnnouncement(text.announcement(notice.row));
