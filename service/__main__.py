@@ -45,7 +45,7 @@ async def serve_until(stop: asyncio.Event, settings: Settings) -> None:
         registry=metrics.registry,
     )
     async with database.opened(dsn) as db:
-        await db.check()
+        await database.begun(dsn, db)
         allowances = Allowances(
             settings.user_requests_per_s, settings.address_requests_per_s, metrics.refused
         )

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TypeVar
 from uuid import UUID
 
+import structlog
 from psycopg import AsyncConnection
 from psycopg.rows import TupleRow
 from psycopg_pool import AsyncConnectionPool
@@ -19,9 +20,11 @@ from psycopg_pool import AsyncConnectionPool
 from db import feed, history
 from db.backoff import Backoff
 from db.connect import begin, connect, conninfo, limited
-from db.errors import NotMigrated, TryAgain, translated
+from db.errors import DatabaseUnavailable, NotMigrated, TryAgain, translated
 from db.queries import queries
 from service.limits import Turns
+
+log = structlog.get_logger(__name__)
 
 Connection = AsyncConnection[TupleRow]
 Pool = AsyncConnectionPool[Connection]
@@ -86,13 +89,24 @@ class Database:
                         return await work(connection)
 
 
+async def begun(dsn: str, database: Database) -> None:
+    """Look whether Sonnette is in the database; one that is away now may come, and is waited for.
+
+    SonnetteError where it is there and will not do.
+    """
+    try:
+        # A pool would try for long, and then say no more than that it got nothing.
+        await (await connect(dsn, application_name=NAME)).close()
+        await database.check()
+    except DatabaseUnavailable as error:
+        log.warning("beginning without the database", reason=str(error))
+
+
 @asynccontextmanager
 async def opened(
     dsn: str, transaction_limit_s: float = TRANSACTION_LIMIT_S
 ) -> AsyncIterator[Database]:
-    """A Database that is closed at the end. DatabaseUnavailable where none can be reached now."""
-    # A pool would try for long, and then say no more than that it got nothing.
-    await (await connect(dsn, application_name=NAME)).close()
+    """A Database that is closed at the end. It connects when it can."""
     async with AsyncConnectionPool(
         conninfo(dsn, application_name=NAME),
         kwargs={"autocommit": True},

@@ -2,6 +2,8 @@
 
 import asyncio
 import dataclasses
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from uuid import UUID
 
@@ -80,12 +82,44 @@ async def test_a_taken_port_is_named(service: RunningService, database: Database
     assert said == f"port {service.address.port} is in use; set SONNETTE_SERVICE_LISTEN"
 
 
-async def test_a_database_that_is_not_there_is_one_sentence_without_the_password(
+@asynccontextmanager
+async def begun(chosen: Settings) -> AsyncIterator[httpx.AsyncClient]:
+    """A service that answers, whether it is ready or not."""
+    stop, running = asyncio.Event(), RunningService(chosen.service_listen)
+    async with asyncio.TaskGroup() as tasks, running.client() as client:
+        tasks.create_task(serve_until(stop, chosen))
+        await eventually(lambda: lives(client), 20)
+        try:
+            yield client
+        finally:
+            stop.set()
+
+
+async def lives(client: httpx.AsyncClient) -> bool:
+    try:
+        return (await client.get("/livez")).status_code == httpx.codes.OK
+    except httpx.TransportError:
+        return False
+
+
+async def test_it_begins_before_its_database_and_is_ready_once_that_is_there(
     database: Database,
 ) -> None:
-    said = await refusal(settings(database, database_url="postgresql://u:hunter2@127.0.0.1:1/x"))
-    assert "127.0.0.1" in said
-    assert "hunter2" not in said
+    async with AsyncExitStack() as stack:
+        async with away(database):
+            client = await stack.enter_async_context(begun(settings(database)))
+            assert (await client.get("/readyz")).status_code == 503
+        await eventually(lambda: is_ready(client), 20)
+
+
+async def test_a_database_that_is_not_there_is_named_without_the_password(
+    database: Database,
+) -> None:
+    url = "postgresql://u:hunter2@127.0.0.1:1/x"
+    async with begun(settings(database, database_url=url)) as client:
+        said = (await client.get("/readyz")).text
+        assert "127.0.0.1" in said
+        assert "hunter2" not in said
 
 
 async def test_a_database_without_sonnette_says_what_to_do(database: Database) -> None:
