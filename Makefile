@@ -6,7 +6,7 @@
 version := import sys; print("%d.%d" % sys.version_info[:2])
 export VENV := $(if $(PYTHON),.venv-$(shell $(PYTHON) -c '$(version)' 2>/dev/null),.venv)
 
-.PHONY: help run test check page pictures bench soak clean lock venv
+.PHONY: help run test check page pictures bench soak fuzz clean lock venv
 
 help: ## list these targets
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 10
@@ -20,7 +20,15 @@ test: venv ## run every test, skip and list what this machine lacks (TIERS=unit:
 check: venv ## lint, format, types, imports, SQL, links; writes nothing into the tree
 	@sh tools/check.sh
 
-soak: venv ## send garbage to gateway and service for 10 minutes (SEED=n: that of another run)
+soak: venv ## break everything at once, by seeds (SEEDS=30; SEED=n: one of them again, with its timeline)
+ifdef SEED
+	@$(VENV)/bin/python -m tests.chaos --seed $(SEED)
+else
+	@$(VENV)/bin/python -m tests.chaos --seeds $(or $(SEEDS),10)
+	@FROZEN_S=60 AWAY_S=30 $(VENV)/bin/python -m pytest -q tests/chaos -k 'fault_02 or fault_17'
+endif
+
+fuzz: venv ## send garbage to gateway and service for 10 minutes (SEED=n: that of another run)
 	@FUZZ_S=$${FUZZ_S:-600} SEED='$(SEED)' $(VENV)/bin/python -m pytest -q tests/fuzz
 
 pictures: venv ## take docs/images anew (needs Chromium, and web/node_modules)

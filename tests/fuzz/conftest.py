@@ -18,5 +18,5 @@ def duration_s() -> float:
 def seed() -> str:
     """The run's seed; pytest shows it where a test fails."""
     chosen = os.environ.get("SEED") or str(random.SystemRandom().randrange(10**6))
-    print(f"replay this run with: make soak SEED={chosen}")
+    print(f"replay this run with: make fuzz SEED={chosen}")
     return chosen
