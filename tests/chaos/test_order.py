@@ -25,6 +25,10 @@ PUT = "insert into cargo values (%s, %s, %s)"
 MARK = "update cargo set note = %s where id = %s"
 GIVE = "update cargo set owner = %s where id = %s"
 DROP = "delete from cargo where id = %s"
+ANEW = """
+    with gone as (delete from cargo where id = %s returning *)
+    insert into cargo select id, owner, %s from gone
+"""
 WAITS = "select wait_event_type = 'Lock' from pg_stat_activity where pid = %s"
 INVERTED = """
     select count(*)::int from sonnette.numbers one join sonnette.numbers next using (user_id)
@@ -228,7 +232,7 @@ async def test_fault_32_a_row_changes_owner(world: World) -> None:
 
 
 async def test_fault_33_deleted_and_inserted_again(world: World) -> None:
-    """With the same key: in one transaction, in several, by an upsert, by another owner."""
+    """With the same key: in a transaction, a statement, an upsert; by another owner."""
     alice, bob, hers, his = await two(world)
     async with await world.connected() as db:
         await db.execute(PUT, (-1, alice, "a"))
@@ -241,6 +245,7 @@ async def test_fault_33_deleted_and_inserted_again(world: World) -> None:
         async with db.transaction():
             await db.execute(DROP, (-1,))
             await db.execute(PUT, (-1, bob, "e"))
+        await db.execute(ANEW, (-1, "g"))
         async with db.transaction():  # two rows change their keys for each other's
             await db.execute(PUT, (-2, bob, "f"))
             await db.execute("update cargo set id = -3 where id = -1")
@@ -251,6 +256,7 @@ async def test_fault_33_deleted_and_inserted_again(world: World) -> None:
         ("INSERT", -1, "c"), ("UPDATE", -1, "d"), ("DELETE", -1, "d"),
     ]  # fmt: skip
     assert told(his) == [
-        ("INSERT", -1, "e"), ("INSERT", -2, "f"), ("DELETE", -1, "e"), ("INSERT", -3, "e"),
+        ("INSERT", -1, "e"), ("DELETE", -1, "e"), ("INSERT", -1, "g"),
+        ("INSERT", -2, "f"), ("DELETE", -1, "g"), ("INSERT", -3, "g"),
         ("DELETE", -2, "f"), ("INSERT", -1, "f"),
     ]  # fmt: skip

@@ -12,6 +12,8 @@ from tests.chaos.record import Joined, Resynced
 from tests.chaos.world import World
 from tests.db_helpers import value
 from tests.facts import eventually
+from tests.gateway_process import token
+from tests.integration.gateway_wire import cargo, wire
 
 RESUMES = int(os.environ.get("RESUMES", "250"))  # bench/outages.py does it with 10,000
 BACKLOG = 3000
@@ -141,12 +143,22 @@ async def test_fault_38_others_come_and_go(world: World) -> None:
               for manners in (Manners(), LIVE, Manners(table="cargo"))]  # fmt: skip
     world.writer(*users, pause_s=0.002)
     for socket in range(2, 14):
+        await _comes_and_goes(world, users[0])
         for client in coming:
             await client.come_back() if socket % 3 else client.vanish()
         await eventually(partial(_all_on, coming, socket), 30)
         await world.more(5)
     await world.holds()
     assert [one.record.sockets for one in staying] == [1, 1, 1]
+
+
+async def _comes_and_goes(world: World, user: UUID) -> None:
+    """Channels are joined and left on a socket that reads no answer, and is gone."""
+    async with wire(world.gateways[0].process, token(user)) as fickle:
+        for topic in ("realtime:one", "realtime:two", "realtime:one"):
+            ref = await fickle.join(token(user), cargo(since=0), topic=topic)
+            await fickle.join(token(user), cargo(), topic=topic)
+            await fickle.say("phx_leave", {}, topic, ref)
 
 
 def _all_on(clients: list[Client], socket: int) -> bool:

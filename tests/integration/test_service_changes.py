@@ -201,14 +201,15 @@ async def test_an_epoch_is_looked_at_without_a_cursor_too(alice: httpx.AsyncClie
 async def test_a_table_that_is_put_on_the_feed_is_there(
     alice: httpx.AsyncClient, db: Connection
 ) -> None:
-    """Also: a column that is added later, and one that has been dropped since."""
+    """Also: a column that is added later, one that has been dropped since, a schema of others."""
     user = await user_of(alice)
-    await db.execute("create table public.orders (id int primary key, user_id uuid, worth numeric)")
-    await db.execute("select sonnette.watch('public.orders', 'user_id')")
-    await db.execute("insert into public.orders values (1, %s, 1.5)", (user,))
+    await db.execute("create schema shop")
+    await db.execute("create table shop.orders (id int primary key, user_id uuid, worth numeric)")
+    await db.execute("select sonnette.watch('shop.orders', 'user_id')")
+    await db.execute("insert into shop.orders values (1, %s, 1.5)", (user,))
     await changes(alice, after=0)
-    await db.execute("alter table public.orders add column at timestamptz, drop column worth")
-    await db.execute("update public.orders set at = '2026-01-01 01:00+01'")
+    await db.execute("alter table shop.orders add column at timestamptz, drop column worth")
+    await db.execute("update shop.orders set at = '2026-01-01 01:00+01'")
     page = (await changes(alice, after=0)).json()
     first, second = [c["record"] for c in page["changes"] if c["table"] == "orders"]
     assert first == {"id": 1, "user_id": str(user), "worth": "1.5"}
