@@ -147,14 +147,16 @@ begin
 end
 $$;
 
--- log_body(op, schema, table, owner, key): the body of the trigger function that logs for a table.
+-- log_body(op, schema, table, owner, key, chained): the body of the trigger function that logs for a table.
 -- Generated once for each table and operation, because a static statement keeps its plan: reading
 -- the owner out of a json, or EXECUTE, costs more than all the rest.
 -- An UPDATE pairs old and new rows by primary key. A changed owner is a DELETE for the old one and
 -- an INSERT for the new; so is a changed key; a row that is byte for byte the same is silent. The
--- UPDATE of a single row, which is nearly every one, is tried first by a plain join.
+-- UPDATE of a single row, which is nearly every one, is tried first by a plain join. `chained`: foreign
+-- keys may change one row twice in a statement (nested.sql); versions are then paired in their order.
+drop function if exists sonnette.log_body(text, name, name, name, name[]);
 create or replace function sonnette.log_body(
-    op text, table_schema name, table_name name, owner_column name, key_columns name[]
+    op text, table_schema name, table_name name, owner_column name, key_columns name[], chained boolean
 ) returns text
     language plpgsql stable
     set search_path = pg_catalog, sonnette, pg_temp
@@ -162,6 +164,10 @@ as $$
 declare
     into_log text := 'insert into sonnette.changes (tx, first, user_id, at, table_schema, table_name, op, record, old)';
     same_key text;
+    o text := case when chained then '(o.r)' else 'o' end;
+    n text := case when chained then '(n.r)' else 'n' end;
+    o_row text := case when chained then 'o.r' else 'o' end;
+    n_row text := case when chained then 'n.r' else 'n' end;
 begin
     if op in ('INSERT', 'DELETE') then
         return format(
@@ -189,23 +195,31 @@ end',
     end if;
     %1$s
     select pg_current_xact_id(), row_number() over () = 1, e.user_id, clock_timestamp(), %3$L, %4$L, e.op, e.record, e.old
-    from old_rows o full join new_rows n on %5$s
-    cross join lateral (
-        select n.%2$I, ''UPDATE'', row_to_json(n), row_to_json(o) where n.%2$I = o.%2$I and n *<> o
-        union all
-        select o.%2$I, ''DELETE'', null, row_to_json(o) where o.%2$I is not null and o.%2$I is distinct from n.%2$I
-        union all
-        select n.%2$I, ''INSERT'', row_to_json(n), null where n.%2$I is not null and n.%2$I is distinct from o.%2$I
-    ) e (user_id, op, record, old);
+    from (
+        select e.* from %6$s
+        cross join lateral (
+            select %8$s.%2$I, ''UPDATE'', row_to_json(%10$s), row_to_json(%9$s)
+            where %8$s.%2$I = %7$s.%2$I and %10$s *<> %9$s
+            union all
+            select %7$s.%2$I, ''DELETE'', null, row_to_json(%9$s)
+            where %7$s.%2$I is not null and %7$s.%2$I is distinct from %8$s.%2$I
+            union all
+            select %8$s.%2$I, ''INSERT'', row_to_json(%10$s), null
+            where %8$s.%2$I is not null and %8$s.%2$I is distinct from %7$s.%2$I
+        ) e (user_id, op, record, old)%11$s
+    ) e;
     return null;
 end',
-        into_log, owner_column, table_schema, table_name, same_key);
+        into_log, owner_column, table_schema, table_name, same_key,
+        case when chained then sonnette.versions(key_columns) else 'old_rows o full join new_rows n on ' || same_key end,
+        o, n, o_row, n_row, case when chained then ' order by coalesce(n.turn, o.turn)' end);
 end
 $$;
 
 -- watch(table, owner column): puts a table on the feed, each partition of a partitioned one too.
 -- The table needs a primary key and an owner column of type uuid; a NULL owner is on nobody's feed.
--- May be repeated, and must be after the key or the owner column has changed.
+-- May be repeated, and must be after the key or the owner column has changed, or where the table gets a
+-- trigger of its own that changes it again (nested.sql).
 create or replace function sonnette.watch(watched_table regclass, owner_column name) returns void
     language plpgsql
     set search_path = pg_catalog, sonnette, pg_temp
@@ -257,7 +271,8 @@ begin
              set search_path = pg_catalog, sonnette, pg_temp
              set timezone = ''UTC'' as %L',
             function_name,
-            sonnette.log_body(op, root.table_schema, root.table_name, owner_column, key_columns));
+            sonnette.log_body(op, root.table_schema, root.table_name, owner_column, key_columns,
+                              sonnette.is_chained(watched_table)));
         execute format('alter function sonnette.%I() owner to sonnette_owner', function_name);
         -- Whoever could put it on a table of their own could write into anybody's feed.
         execute format('revoke all on function sonnette.%I() from public', function_name);
@@ -281,6 +296,7 @@ begin
              for each statement execute function sonnette.refuse_truncate()', member);
         execute format('alter table %s enable always trigger sonnette_no_truncate', member);
     end loop;
+    perform sonnette.keep_order(watched_table, root.table_schema, root.table_name);
 end
 $$;
 

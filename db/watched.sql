@@ -65,6 +65,7 @@ begin
             execute format('drop trigger if exists sonnette_%s on %s', op, member);
         end loop;
     end loop;
+    perform sonnette.forget_order(watched_table);
     foreach op in array array['INSERT', 'UPDATE', 'DELETE'] loop
         execute format('drop function if exists sonnette.%I()',
                        sonnette.log_function(op, root.table_schema, root.table_name));

@@ -20,6 +20,7 @@ Driver: TypeAlias = psycopg.Connection[tuple[str, str]]
 # What stands in one line is one text: all of it is applied again when a part of it has changed.
 REPEATABLES = (
     ("triggers.sql",),
+    ("nested.sql",),
     ("watched.sql",),
     ("activations.sql",),
     ("functions.sql",),
@@ -56,7 +57,7 @@ def _apply_repeatables(driver: Driver) -> None:
         driver.execute(text)
         driver.execute(queries["repeatable_applied"], {"name": name, "hash": digest})
     driver.execute(queries["own_role"])
-    if "triggers.sql" in changed:
+    if changed.keys() & {"triggers.sql", "nested.sql"}:
         driver.execute(queries["rewatch"])
 
 
