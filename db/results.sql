@@ -27,7 +27,8 @@ begin
 end
 $$;
 
--- number_bought(...): requested -> pending, with what the provider sold. False where it is not requested.
+-- number_bought(...): requested -> pending, with what the provider sold; what was an orphan until now is
+-- adopted. False where it is not requested.
 create or replace function sonnette.number_bought(
     activation_id uuid, order_id text, phone text, operator text, cancel_after timestamptz, expires_at timestamptz
 ) returns boolean
@@ -40,7 +41,14 @@ begin
         operator = coalesce(number_bought.operator, a.operator),
         cancel_after = number_bought.cancel_after, expires_at = number_bought.expires_at
     where a.id = number_bought.activation_id and a.status = 'requested';
-    return found;
+    if not found then
+        return false;
+    end if;
+    update sonnette.orphans o set done_at = now(), outcome = 'adopted', activation_id = a.id
+    from public.activations a
+    where a.id = number_bought.activation_id and o.account = a.provider
+      and o.order_id = a.order_id and o.done_at is null;
+    return true;
 end
 $$;
 

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from poller.simulated import Number
 from poller.simulator import utc_now
+from tests.db_helpers import Connection, make_activation, make_user, rows, value
 from tests.facts import eventually
 from tests.fixtures.postgres import Database
 from tests.polling import Polling, running, simulated
@@ -55,6 +56,17 @@ async def test_one_whose_purchase_was_ended_is_given_back_and_stays_to_be_seen(
 
 async def released(world: Polling, number: Number) -> bool:
     return (await orphan(world, number))["done_at"] is not None
+
+
+async def test_one_whose_purchase_turns_up_after_all_is_adopted(db: Connection) -> None:
+    """It was strange for longer than an answer takes, and then the answer was found."""
+    id = await make_activation(db, await make_user(db), status="requested")
+    seen = "select sonnette.orphans_seen('simulator', '{9}', '{6281}', '{wa}', '{6}')"
+    assert await value(db, seen) is None
+    await value(db, "select sonnette.number_bought(%s, '9', '6281', null, null, null)", id)
+    settled = "select outcome, activation_id, done_at is not null as done from sonnette.orphans"
+    assert await rows(db, settled) == [{"outcome": "adopted", "activation_id": id, "done": True}]
+    assert await rows(db, "select * from ops.orphans") == []
 
 
 async def test_one_that_fits_no_purchase_is_shown_and_left_alone(database: Database) -> None:
