@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
 CHUNK_BYTES = 65_536
+END_LIMIT_S = 10
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: close() sends RST
 
 Dial = Callable[[], Awaitable[tuple[StreamReader, StreamWriter]]]
@@ -27,6 +28,9 @@ class Proxy:
         self._open: set[StreamWriter] = set()
         self._far: set[StreamWriter] = set()
         self._refusing = False
+        self._carrying = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         self.delay_s = 0.0
         self.accepted = 0
         self.port = 0
@@ -81,9 +85,24 @@ class Proxy:
         """Take connections again."""
         self._refusing = False
 
+    async def over(self) -> None:
+        """Return once no connection is left; a task of one would else outlive its test."""
+        async with asyncio.timeout(END_LIMIT_S):
+            await self._idle.wait()
+
     async def carry(self, reader: StreamReader, writer: StreamWriter) -> None:
         """One accepted connection, to its end."""
         self.accepted += 1
+        self._carrying += 1
+        self._idle.clear()
+        try:
+            await self._carry(reader, writer)
+        finally:
+            self._carrying -= 1
+            if not self._carrying:
+                self._idle.set()
+
+    async def _carry(self, reader: StreamReader, writer: StreamWriter) -> None:
         if self._refusing:
             writer.transport.abort()
             return
@@ -129,6 +148,7 @@ async def proxy(dial: Dial) -> AsyncIterator[Proxy]:
             server.close()
             one.heal()
             one.reset()
+            await one.over()
 
 
 def to_port(port: int) -> Dial:

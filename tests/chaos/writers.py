@@ -111,7 +111,7 @@ class Writer:
         await db.execute(
             "update cargo set note = %s where id = (select id from cargo where owner = %s"
             " and id >= 0 order by id desc limit 1 offset %s)",
-            (mark, self._user(), self.rng.randrange(5)),
+            (f"{mark} again", self._user(), self.rng.randrange(5)),
         )
         return 0
 
