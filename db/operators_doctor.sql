@@ -8,15 +8,19 @@ create function ops.blocked() returns table (
     set search_path = pg_catalog, pg_temp
 as $$
     select w.pid, w.usename, w.application_name, substring(w.query from '^\s*([A-Za-z_]+( [A-Za-z_]+){0,2})'),
-           clock_timestamp() - w.query_start, h.pid, h.usename, h.application_name,
-           substring(h.query from '^\s*([A-Za-z_]+( [A-Za-z_]+){0,2})'), h.state,
-           clock_timestamp() - coalesce(h.xact_start, h.query_start)
+           clock_timestamp() - w.query_start, b.pid, coalesce(h.usename, x.owner),
+           case when b.pid = 0 then concat_ws(' ', 'prepared transaction', x.gid) else h.application_name end,
+           substring(h.query from '^\s*([A-Za-z_]+( [A-Za-z_]+){0,2})'), case when b.pid = 0 then 'prepared' else h.state end,
+           clock_timestamp() - coalesce(h.xact_start, h.query_start, x.prepared)
     from pg_stat_activity w
     cross join lateral unnest(pg_blocking_pids(w.pid)) b (pid)
-    join pg_stat_activity h on h.pid = b.pid
-    where w.datname = current_database()
+    left join pg_stat_activity h on h.pid = b.pid
+    left join lateral (
+        select p.gid, p.owner, p.prepared from pg_locks l join pg_prepared_xacts p on p.transaction = l.transactionid
+        where l.pid = w.pid and not l.granted limit 1) x on b.pid = 0
+    where w.datname = current_database() and (h.pid is not null or b.pid = 0)
 $$;
-comment on function ops.blocked() is 'Who waits for whose lock. Of a statement only its first words are shown, never a value; by_since is how long the blocker''s transaction is open. pg_terminate_backend(blocked_by), by a superuser, ends it';
+comment on function ops.blocked() is 'Who waits for whose lock. Of a statement only its first words are shown, never a value; by_since is how long the blocker''s transaction is open. pg_terminate_backend(blocked_by), by a superuser, ends it; a prepared transaction has no process, blocked_by is 0 then, and ROLLBACK PREPARED ends it';
 
 create function ops.doctor() returns table (what text, well boolean, finding text)
     language sql stable security definer
@@ -34,9 +38,16 @@ as $$
     from ops.blocked()
     union all
     select 'old transactions', count(*) = 0,
-           coalesce(string_agg(format('%s (%s) is open for %s', pid, application_name,
-                                      date_trunc('second', clock_timestamp() - xact_start)), '; '), 'none is older than five minutes')
-    from pg_stat_activity where datname = current_database() and xact_start < clock_timestamp() - interval '5 minutes'
+           coalesce(string_agg(format('%s is open for %s', who, date_trunc('second', clock_timestamp() - since)), '; '),
+                    'none is older than five minutes')
+    from (
+        select format('%s (%s)', pid, application_name), xact_start
+        from pg_stat_activity where datname = current_database()
+        union all
+        select format('the prepared transaction %s (%s)', gid, owner), prepared
+        from pg_prepared_xacts where database = current_database()
+    ) t (who, since)
+    where since < clock_timestamp() - interval '5 minutes'
     union all
     select 'standby', not pg_is_in_recovery(),
            case when pg_is_in_recovery() then 'this is a standby: nothing can be listened to or written here'

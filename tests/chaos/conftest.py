@@ -1,5 +1,6 @@
 """Worlds for the fault tests: `world` is the usual one, `worlds` makes others."""
 
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -9,9 +10,11 @@ from typing import Protocol
 import pytest
 import pytest_asyncio
 
+from db.account import server_account
 from tests.chaos import postgres
 from tests.chaos.postgres import Template
 from tests.chaos.world import World, world
+from tests.fixtures.postgres import reachable_folder
 
 
 class Worlds(Protocol):
@@ -47,3 +50,12 @@ async def usual_world(worlds: Worlds) -> AsyncIterator[World]:
     """One gateway, nobody there yet."""
     async with worlds() as one:
         yield one
+
+
+@pytest.fixture
+def shelf() -> Iterator[Path]:
+    """A folder that the server's account can read and write to, for what it is given or leaves."""
+    folder = reachable_folder()
+    server_account().own(folder)
+    yield folder
+    shutil.rmtree(folder)

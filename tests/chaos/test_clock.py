@@ -1,7 +1,5 @@
 """Fault 27: the clock jumps."""
 
-import shutil
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -13,7 +11,6 @@ from tests.chaos.looking import is_well, served
 from tests.chaos.postgres import Template, own_postgres
 from tests.chaos.world import world
 from tests.facts import eventually
-from tests.fixtures.postgres import reachable_folder
 from tests.gateway_process import token
 from tests.polling import Polling, running, simulated
 
@@ -23,14 +20,6 @@ HOUR_S = 3600
 HOUR = timedelta(hours=1)
 LONG_S = 7 * 24 * HOUR_S
 CODE_LIMIT_S = 30
-
-
-@pytest.fixture
-def shelf() -> Iterator[Path]:
-    """A folder that the server's account can read."""
-    folder = reachable_folder()
-    yield folder
-    shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize("who", ["all", "the database", "the gateway"])

@@ -5,10 +5,7 @@ cursor of the history before is served from it: everybody is told, reads all ane
 """
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from db.account import server_account
 from db.errors import Incomplete
@@ -18,19 +15,9 @@ from tests.chaos.record import Resynced
 from tests.chaos.world import World
 from tests.db_helpers import value
 from tests.facts import eventually
-from tests.fixtures.postgres import reachable_folder
 
 LAST_SEGMENT = "select last_archived_wal >= %s from pg_stat_archiver"
 WELL_LIMIT_S = 20
-
-
-@pytest.fixture
-def shelf() -> Iterator[Path]:
-    """Where backups lie: a folder that the server's account may write to."""
-    folder = reachable_folder()
-    server_account().own(folder)
-    yield folder
-    shutil.rmtree(folder)
 
 
 async def test_fault_24_restored_from_a_dump(world: World, shelf: Path) -> None:

@@ -6,14 +6,17 @@ They take all connections, stop the notify queue, leave transactions open, or st
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
 
 import psycopg
 import pytest
 
+from tests.chaos.clock import Clock, needs_faketime
 from tests.chaos.conftest import Worlds
 from tests.chaos.looking import changes, complains, metric, served
-from tests.chaos.world import World
-from tests.db_helpers import Connection, value
+from tests.chaos.postgres import Template
+from tests.chaos.world import World, world
+from tests.db_helpers import Connection, rows, value
 from tests.facts import eventually
 
 OURS = "select count(*) = 0 from pg_stat_activity where application_name like 'sonnette gateway%%'"
@@ -146,6 +149,32 @@ async def test_fault_23_forgotten_prepared_transaction(worlds: Worlds) -> None:
             await served(world)
             await db.execute("rollback prepared 'forgotten'")
         await world.holds()
+
+
+@needs_faketime
+async def test_fault_23_is_named(data: Template, shelf: Path, tmp_path: Path) -> None:
+    """By ops.blocked to whom it holds up, and by ops.doctor once it is old."""
+    clock = Clock(shelf / "database")
+    template = clock.postgres(data, shelf)
+    async with (
+        world(template, tmp_path, gateways=0, postgres={"max_prepared_transactions": "5"}) as one,
+        await one.connected() as db,
+        await one.connected("sonnette_operator") as operator,
+    ):
+        await db.execute("insert into marks values ('a row', 0)")
+        await db.execute("begin")
+        await db.execute("update marks set inserted = 1")
+        await db.execute("prepare transaction 'forgotten'")
+        held_up = asyncio.create_task(db.execute("update marks set inserted = 2"))
+        blocked = await eventually(lambda: rows(operator, "select * from ops.blocked()"))
+        assert blocked[0]["by_program"] == "prepared transaction forgotten"
+        old = "select finding from ops.doctor() where what = 'old transactions' and not well"
+        assert await value(operator, old) is None
+        clock.set(600)
+        assert "the prepared transaction forgotten (postgres)" in await value(operator, old)
+        async with await one.connected() as other:
+            await other.execute("rollback prepared 'forgotten'")
+        await held_up
 
 
 async def test_fault_26_writers_in_each_others_way(world: World) -> None:
