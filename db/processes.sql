@@ -73,7 +73,9 @@ begin
     end if;
     insert into sonnette.processes (id, kind, host, pid, version, problems, facts)
     values (process_seen.process_id, process_seen.kind, process_seen.host, process_seen.pid,
-            process_seen.version, process_seen.problems, process_seen.facts);
+            process_seen.version, process_seen.problems, process_seen.facts)
+    -- Refused while a restore has made the table and not yet its key, which a second row would forbid.
+    on conflict (id) do nothing;
     delete from sonnette.processes p
     where p.id in (
         select old.id from sonnette.processes old
