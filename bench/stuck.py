@@ -24,6 +24,8 @@ from process.tokens import mint
 
 ROW_BYTES = 10_000
 GONE_LIMIT_S = 60
+LOOK_EVERY_S = 0.5
+CUT = 'sockets_cut_total{reason="not reading"}'
 TOKEN_TTL_S = 86_400
 
 
@@ -51,7 +53,8 @@ async def beside_stuck_clients(
         sockets = await stack.enter_async_context(crowd("gateway", address, secret))
         await open_sockets(sockets, 0, plan.stuck_crowd)
         for _ in range(plan.rounds):
-            quiet.append((await delay_round(writers, sockets, marks, load))[0])
+            async with _watched(address):
+                quiet.append((await delay_round(writers, sockets, marks, load))[0])
             async with _stuck(plan, address, secret, gone_s):
                 beside.append((await delay_round(writers, sockets, marks, load))[0])
     rows = [
@@ -68,8 +71,8 @@ async def _stuck(
     plan: Plan, address: Address, secret: str, gone_s: list[float]
 ) -> AsyncIterator[None]:
     """Stuck clients that come when the block begins; at its end all of them have been cut."""
-    name = 'sockets_cut_total{reason="not reading"}'
-    before, began = await metric(address, name), time.monotonic()
+    began = time.monotonic()
+    watching = asyncio.ensure_future(_all_cut(address, plan.stuck))
     clients = []
     for number in range(plan.stuck):
         user = user_id(plan.users - 1 - number)
@@ -77,17 +80,27 @@ async def _stuck(
         asked = speech.join(token, event="*", table="bench_backlog", since=0)
         clients.append(StuckClient(str(user), asked))
         await connect(clients[-1], address.host, address.port, number, GONE_LIMIT_S)
-    watching = asyncio.ensure_future(_all_cut(address, name, before + plan.stuck))
     yield
     gone_s.append(await watching - began)
     for one in clients:
         one.drop()
 
 
-async def _all_cut(address: Address, name: str, count: float) -> float:
+@asynccontextmanager
+async def _watched(address: Address) -> AsyncIterator[None]:
+    """The gateway is asked for its metrics as often as beside the stuck ones: that costs, too."""
+    watching = asyncio.ensure_future(_all_cut(address, 1))
+    yield
+    watching.cancel()
+    await asyncio.wait([watching])
+
+
+async def _all_cut(address: Address, more: int) -> float:
+    """When so many more sockets than now have been cut for not reading; as of time.monotonic."""
+    count = more + await metric(address, CUT)
     async with asyncio.timeout(GONE_LIMIT_S):
-        while await metric(address, name) < count:
-            await asyncio.sleep(0.25)
+        while await metric(address, CUT) < count:
+            await asyncio.sleep(LOOK_EVERY_S)
     return time.monotonic()
 
 
