@@ -13,6 +13,7 @@ from websockets.frames import Frame
 from websockets.http11 import Request
 from websockets.server import ServerProtocol
 
+from gateway.handshake import Handshake
 from process.rates import Rate
 
 SLICE_BYTES = 1024  # 170 of the smallest frames, some milliseconds of work
@@ -76,10 +77,13 @@ class Door:
 
 
 class Connection(ServerConnection):
-    """`on_drained` is called when a client has read enough of what `paused` it."""
+    """`on_drained` is called when a client has read enough of what `paused` it.
+
+    `said` is what its handshake said, until the socket is served.
+    """
 
     # Beyond 30 attributes an instance's dictionary shares its keys no more: 1.2 KiB a socket.
-    __slots__ = ("_door", "_frames", "_full_at", "_outside", "_waits", "on_drained")
+    __slots__ = ("_door", "_frames", "_full_at", "_outside", "_waits", "on_drained", "said")
 
     def __init__(
         self, door: Door, protocol: ServerProtocol, server: Server, **options: Any
@@ -90,6 +94,7 @@ class Connection(ServerConnection):
         self._waits = False
         self._frames = 0
         self._full_at = 0.0
+        self.said: Handshake | None = None
         self.on_drained: Callable[[], None] | None = None
 
     def connection_made(self, transport: Any) -> None:

@@ -14,7 +14,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from http import HTTPStatus
-from urllib.parse import parse_qs
 
 import structlog
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -23,16 +22,18 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode
 from websockets.http11 import Request, Response
 
+from gateway import handshake
 from gateway.connection import Connection, Door
+from gateway.handshake import Handshake
 from gateway.health import Health
 from gateway.hub import Hub
 from gateway.metrics import Metrics
 from gateway.places import Most, Places
-from gateway.protocol import BadFrame, Serializer, serializer
-from gateway.returns import Caller, Returns, caller
+from gateway.protocol import BadFrame
+from gateway.returns import Caller, Returns
 from gateway.session import Limits, Session
 from gateway.socket import USUAL, Patience, Socket, relieve
-from process.addresses import client_address, neighbourhood, networks
+from process.addresses import networks
 from process.guard import Guard
 from process.ports import BACKLOG
 from process.rates import Rate
@@ -46,9 +47,7 @@ HANDLER_FAILED = "connection handler failed"  # how websockets reports a mistake
 LOOK_EVERY_S = 1.0
 LOOKS_PER_TURN = 25  # then a change goes first: 500 looks in a row were 2 ms of its delay
 OPEN_LIMIT_S = 10
-CLOSE_LIMIT_S = (
-    4  # a stop takes 10 s at most, with the relay's 2, the next line's and the database's 1
-)
+CLOSE_LIMIT_S = 4  # with the relay's 2, the next line's and the database's 1: a stop takes 10 s
 LAST_LIMIT_S = 1  # for those who have connected and not yet asked for anything
 FRAMES_BURST_S = 5  # a socket may send what it may in that time at once
 JOINS_BURST = 2  # for each channel: supabase-js' first joins are without a token, and refused
@@ -135,14 +134,22 @@ class GatewayServer:
             return health
         if path not in PATHS:
             return connection.respond(HTTPStatus.NOT_FOUND, "there is no such path\n")
-        if _serializer(request) is None:
+        said = self._read(connection, request)
+        if said.serializer is None:
             return connection.respond(HTTPStatus.FORBIDDEN, "")
-        await self._let_wait(connection, request)
-        return self._no_room(connection, request)
+        await self._let_wait(said.caller)
+        return self._no_room(connection, said.address)
 
-    def _no_room(self, connection: ServerConnection, request: Request) -> Response | None:
+    def _read(self, connection: ServerConnection, request: Request) -> Handshake:
+        peer = connection.remote_address
+        said = handshake.read(request, str(peer[0]) if peer else "", self._proxies)
+        if isinstance(connection, Connection):
+            connection.said = said
+        return said
+
+    def _no_room(self, connection: ServerConnection, address: str | None) -> Response | None:
         """The refusal of a handshake, where not even waiting for a place is possible."""
-        limit = self._places.full_for(self._neighbourhood(connection, request))
+        limit = self._places.full_for(address)
         if limit is None:
             return None
         self._metrics.full.labels(limit=limit).inc()
@@ -152,23 +159,9 @@ class GatewayServer:
         response.headers["Retry-After"] = RETRY_AFTER_S
         return response
 
-    def _neighbourhood(self, connection: ServerConnection, request: Request) -> str | None:
-        """What counts as one client's address; None where a trusted proxy does not say."""
-        peer = connection.remote_address
-        forwarded = ",".join(request.headers.get_all("X-Forwarded-For"))
-        host = client_address(str(peer[0]) if peer else "", forwarded, self._proxies)
-        return neighbourhood(host) if host is not None else None
-
-    def _caller(self, connection: ServerConnection, request: Request) -> Caller:
-        peer = connection.remote_address
-        address = self._neighbourhood(connection, request)
-        return caller(address or (str(peer[0]) if peer else None), _key(request))
-
-    async def _let_wait(self, connection: ServerConnection, request: Request) -> None:
+    async def _let_wait(self, who: Caller) -> None:
         """Slow down who is here again and again; see gateway/returns.py."""
-        wait_s = self._returns.wait_s(
-            self._caller(connection, request), asyncio.get_running_loop().time()
-        )
+        wait_s = self._returns.wait_s(who, asyncio.get_running_loop().time())
         if wait_s:
             self._metrics.slowed.inc()
             await asyncio.sleep(wait_s)
@@ -195,28 +188,25 @@ class GatewayServer:
 
     def _welcome(self, connection: ServerConnection) -> tuple[Caller, Session, Socket]:
         """What there is of a client whose handshake is done; the handshake itself is forgotten."""
-        request = connection.request
-        chosen = _serializer(request) if request else None
-        if request is None or chosen is None:
+        said = connection.said if isinstance(connection, Connection) else None
+        if said is None or said.serializer is None:
             raise RuntimeError("a handshake was accepted that process_request refuses")
-        address = self._neighbourhood(connection, request)
         now_s = asyncio.get_running_loop().time()
         client = Socket(connection, self._settings.max_buffer_bytes, self._metrics, now_s)
         session = Session(
-            chosen,
+            said.serializer,
             client,
             self._hub,
             self._guard.verifier,
             self._limits,
-            self._places.enter(address),
-            _key(request),
+            self._places.enter(said.address),
+            said.key,
             self._on_refused,
         )
-        who = self._caller(connection, request)
         if isinstance(connection, Connection):
-            connection.on_drained = session.drained
+            connection.on_drained, connection.said = session.drained, None
         connection.request, connection.response = FORGOTTEN, None  # 1.4 KiB
-        return who, session, client
+        return said.caller, session, client
 
     async def _receive(self, session: Session, data: str | bytes) -> None:
         """Act on a frame. Its token may name a new key: then the frames behind it wait, too."""
@@ -253,17 +243,25 @@ class GatewayServer:
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             self._say_given_up()
-            sockets = [client for client, _session in self._clients.values()]
-            self._metrics.buffered.set(relieve(sockets, self._settings.max_buffered_bytes))
             now_s = datetime.now(UTC).timestamp()
             before, seen = seen, self._guard.revocations.version
+            unread_bytes = 0
             for place, (client, session) in enumerate(list(self._clients.values())):
+                unread_bytes += client.unread_bytes
                 session.expire(now_s)
                 if seen != before and session.end_revoked():
                     tasks.create_task(client.close(CloseCode.POLICY_VIOLATION, "token revoked"))
                 await client.look(clock(), self._patience)
                 if place % LOOKS_PER_TURN == 0:
                     await asyncio.sleep(0)
+            self._bound(unread_bytes)
+
+    def _bound(self, unread_bytes: int) -> None:
+        """What all together have not read: where it is too much, who has most of it goes."""
+        self._metrics.buffered.set(unread_bytes)
+        most_bytes = self._settings.max_buffered_bytes
+        if unread_bytes > most_bytes:
+            relieve([client for client, _session in self._clients.values()], most_bytes)
 
     async def _drain(self, server: Server) -> None:
         """Tell everybody to come back (1012, "service restart"); cut who hangs."""
@@ -286,19 +284,6 @@ def _most(settings: Settings, files: int) -> Most:
         settings.max_sockets,
         most_open=files - files // 20,  # the others have only begun to connect
     )
-
-
-def _serializer(request: Request) -> Serializer | None:
-    return serializer(_parameter(request, "vsn"))
-
-
-def _key(request: Request) -> str | None:
-    return request.headers.get("x-api-key") or _parameter(request, "apikey")
-
-
-def _parameter(request: Request, name: str) -> str | None:
-    values = parse_qs(request.path.partition("?")[2]).get(name)
-    return values[0] if values else None
 
 
 def _websockets_log() -> logging.Logger:

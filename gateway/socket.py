@@ -152,15 +152,12 @@ class Socket:
         return self._unread
 
 
-def relieve(sockets: Iterable[Socket], most_bytes: int) -> int:
-    """Where all buffers together hold too much, those with the most unread go; the bytes before."""
+def relieve(sockets: Iterable[Socket], most_bytes: int) -> None:
+    """Where all buffers together hold too much, those with the most unread go."""
     unread = [(one.unread_bytes, one) for one in sockets]
-    before = total = sum(size for size, _one in unread)
-    if total <= most_bytes:
-        return before
+    total = sum(size for size, _one in unread)
     for size, one in sorted(unread, key=lambda pair: -pair[0]):
         if total <= most_bytes:
             break
         total -= size
         one.end("memory")
-    return before

@@ -163,9 +163,9 @@ async def test_together_over_the_limit_those_with_the_most_unread_go() -> None:
         both = little.unread() + much.unread()
         sockets = [idle.socket, little.socket, much.socket]
         await much.socket.look(0)
-        assert relieve(sockets, both) == both
+        relieve(sockets, both)
         assert [one.is_cut() for one in (much, little, idle)] == [False, False, False]
-        assert relieve(sockets, both - 1) == both
+        relieve(sockets, both - 1)
         assert [one.is_cut() for one in (much, little, idle)] == [True, False, False]
         assert much.cuts("memory") == 1
 
