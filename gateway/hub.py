@@ -35,6 +35,7 @@ class Hub:
         self._on_resync = on_resync
         self._feeds: dict[str, list[Binding]] = {}
         self._due: dict[str, None] = {}  # in the order in which they became due
+        self.urgent = False  # someone is due for another reason than that a client has joined
         self._replayed: set[str] = set()  # of these the last read was for those who lag
         self._reads = 0
         self._epoch: UUID | None = None
@@ -50,7 +51,8 @@ class Hub:
         for binding in channel.bindings:
             binding.after_read = self._reads
             self._feeds.setdefault(binding.user, []).append(binding)
-            self.mark(binding.user)
+            self._due[binding.user] = None
+        self._on_due()
 
     def remove(self, channel: Channel) -> None:
         """Forget a channel's bindings."""
@@ -105,11 +107,13 @@ class Hub:
     def mark(self, user: str) -> None:
         """Something may have changed for this user, who is subscribed."""
         self._due[user] = None
+        self.urgent = True
         self._on_due()
 
     def mark_all(self) -> None:
         """Something may have changed for anybody."""
         self._due = dict.fromkeys(self._feeds)
+        self.urgent = True
         self._on_due()
 
     def ring(self, payload: str) -> bool:
@@ -138,6 +142,7 @@ class Hub:
             after = self._after(user)
             if after is not None:
                 taken[user] = after
+        self.urgent = bool(self._due)
         return taken
 
     def put_back(self, users: Iterable[str]) -> None:

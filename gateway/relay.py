@@ -34,6 +34,7 @@ log = structlog.get_logger(__name__)
 USERS_PER_READ = 500
 FINISH_LIMIT_S = 2
 READ_LIMIT_S = 5  # a client waits 10 s for the answer to its join
+JOINS_TOGETHER_S = 0.02  # while thousands come back, each read is for those who came in that time
 FRAMES_PER_TURN = 200  # then the loop lets others run: joins, heartbeats, the listener
 
 
@@ -135,6 +136,7 @@ class Relay:
         sweep_round = Every(self._pace.sweep_s, clock() + self._pace.sweep_s)
         audit_round = Every(self._pace.audit_s, clock())
         anybody_round = Every(self._pace.anybody_s, clock())
+        gathered_at_s = clock()
         while True:
             if catalog_round.due(clock()):
                 with limited(connection, READ_LIMIT_S, "a read"):
@@ -151,12 +153,16 @@ class Relay:
             if self._anybody and anybody_round.due(clock()):
                 self._anybody = False
                 self.hub.mark_all()
-            if self.hub.anyone_due and not self._finishing:
+            gather_s = 0 if self.hub.urgent else gathered_at_s - clock()
+            if self.hub.anyone_due and not self._finishing and gather_s > 0:
+                await self._wait(gather_s)
+            elif self.hub.anyone_due and not self._finishing:
                 self._at_rest.clear()
                 try:
                     await self._turn(connection)
                 finally:
                     self._at_rest.set()
+                gathered_at_s = clock() + JOINS_TOGETHER_S
             else:
                 rounds = [catalog_round, audit_round, *[anybody_round] * self._anybody]
                 await self._wait(min(one.at_s for one in rounds) - clock())

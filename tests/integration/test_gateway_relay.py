@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from gateway.metrics import Metrics
-from gateway.relay import Pace, Relay
+from gateway.relay import JOINS_TOGETHER_S, Pace, Relay
 from tests.db_helpers import ALICE, BOB, Connection
 from tests.facts import eventually
 from tests.fixtures.postgres import Database
@@ -140,6 +140,21 @@ async def test_more_due_users_than_one_read_takes_and_more_changes_than_one_page
         await eventually(lambda: len(clients[0].sent) == 253)
         del clients[0].sent[:2]
         assert clients[0].changes() == [([1], seq, seq - 1) for seq in range(1, 252)]
+
+
+async def test_clients_that_come_one_after_the_other_are_served_by_few_reads(
+    database: Database, cargo_db: Connection
+) -> None:
+    async with running(database) as one:
+        before, began_s = one.count("read_seconds_count"), monotonic()
+        clients = [Client(one.relay.hub) for _ in range(300)]
+        for number, client in enumerate(clients):
+            user = f"00000000-0000-4000-8000-{number:012}"
+            client.join(cargo(), access_token=token(user))
+            await asyncio.sleep(0)
+        await eventually(lambda: all(len(client.sent) >= 2 for client in clients))
+        most = (monotonic() - began_s) / JOINS_TOGETHER_S + 2
+        assert one.count("read_seconds_count") - before <= most
 
 
 async def test_a_read_that_does_not_come_back_is_given_up_before_clients_give_up(

@@ -191,6 +191,36 @@ def test_a_canary_is_nobodys_ring(client: Client, hub: Hub, feeds: Feeds) -> Non
     assert not hub.anyone_due
 
 
+def urgent(hub: Hub) -> bool:
+    return hub.urgent
+
+
+def test_who_joins_can_wait_for_others_who_join_and_a_change_for_nobody(
+    client: Client, hub: Hub, feeds: Feeds
+) -> None:
+    client.join(activations())
+    assert (hub.anyone_due, urgent(hub)) == (True, False)
+    turn(hub, feeds)
+    feeds.add()
+    hub.ring(f"{ALICE}:1")
+    assert urgent(hub)
+    Client(hub).join(activations(), access_token=token(BOB))
+    assert urgent(hub)
+    assert set(hub.take_due(10)) == {ALICE, BOB}
+    assert not urgent(hub)
+    for mark in (hub.mark_all, lambda: hub.put_back([ALICE])):
+        mark()
+        assert urgent(hub)
+        hub.take_due(10)
+
+
+def test_what_one_read_could_not_take_waits_for_nobody(hub: Hub, feeds: Feeds) -> None:
+    for user in (ALICE, BOB):
+        Client(hub).join(activations(), access_token=token(user))
+    hub.take_due(1)
+    assert urgent(hub)
+
+
 def test_the_users_are_taken_in_the_order_in_which_they_became_due(hub: Hub, feeds: Feeds) -> None:
     for user in (BOB, ALICE):
         client = Client(hub)
