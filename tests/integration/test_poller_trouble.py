@@ -30,7 +30,7 @@ async def world(database: Database) -> AsyncIterator[Polling]:
         yield running_world
 
 
-LIST, STATUS = "getActiveActivations", "getStatus"
+LIST, STATUS, FULL_STATUS = "getActiveActivations", "getStatus", "getStatusV2"
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ async def test_no_code_and_no_key_stands_in_a_log_or_where_work_is_kept(
         await world.script(code="358042", delay_s=0)
         user = await world.user()
         id = await world.bought_and_received(user)
-        await world.script(action=STATUS, error="Your code is 358042", times=2)
+        await world.script(action=FULL_STATUS, error="Your code is 358042", times=2)
         await world.ask(user, id, "check")
         seen = await world.looked_at(id)
         metrics = (await world.web.get(f"{world.poller.url()}/metrics")).text

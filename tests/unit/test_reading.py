@@ -104,7 +104,7 @@ def test_a_text_of_the_list_is_kept() -> None:
 
 def test_a_number_that_the_list_does_not_have_is_as_its_status_says() -> None:
     assert merged(AllSms((FIRST,)), listed(SECOND), "8") == AllSms((FIRST,), whole=False)
-    assert merged(AllSms((FIRST,)), NoAnswer("timeout"), "8") == AllSms((FIRST,))
+    assert merged(AllSms((FIRST,)), NoAnswer("timeout"), "8") == AllSms((FIRST,), whole=False)
 
 
 def test_a_number_is_over_where_the_list_says_so() -> None:
