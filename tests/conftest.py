@@ -1,5 +1,7 @@
 """What every test may ask for; the fixtures themselves are in tests/fixtures/."""
 
+import signal
+
 from hypothesis import HealthCheck, settings
 
 pytest_plugins = ["tests.fixtures.postgres", "tests.fixtures.service", "tests.no_skips"]
@@ -10,3 +12,9 @@ settings.register_profile(
     "sonnette", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.load_profile("sonnette")
+
+# A shell's job in the background, or under nohup, ignores these, and so would all that it starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)

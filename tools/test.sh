@@ -34,7 +34,7 @@ if [ -n "$bindir" ]; then
     tier "integration on $bindir" -n 4 tests/integration --pg-bindir "$bindir"
 fi
 tier acceptance tests/acceptance
-tier interop tests/interop
+tier interop -n 2 tests/interop
 tier browser -n 2 --dist loadfile tests/browser
 tier chaos -n 2 tests/chaos
 tier fuzz tests/fuzz
