@@ -241,7 +241,9 @@ class GatewayServer:
         clock = asyncio.get_running_loop().time
         seen = 0
         while True:
+            slept_at_s = clock()
             await asyncio.sleep(LOOK_EVERY_S)
+            self._excuse(clock() - slept_at_s - LOOK_EVERY_S)
             self._say_given_up()
             now_s = datetime.now(UTC).timestamp()
             before, seen = seen, self._guard.revocations.version
@@ -255,6 +257,12 @@ class GatewayServer:
                 if place % LOOKS_PER_TURN == 0:
                     await asyncio.sleep(0)
             self._bound(unread_bytes)
+
+    def _excuse(self, stood_s: float) -> None:
+        """While this process stood still (SIGSTOP, a suspended machine) nobody could be heard."""
+        if stood_s >= LOOK_EVERY_S:
+            for client, _session in self._clients.values():
+                client.excuse(stood_s)
 
     def _bound(self, unread_bytes: int) -> None:
         """What all together have not read: where it is too much, who has most of it goes."""

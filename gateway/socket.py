@@ -111,6 +111,12 @@ class Socket:
         self._metrics.cut.labels(reason=reason).inc()
         log.info("socket closed", reason=reason, unread_bytes=self.unread_bytes)
 
+    def excuse(self, stood_s: float) -> None:
+        """So long nobody could hear the client or see it read: that is not held against it."""
+        self.last_heard_at += stood_s
+        if self._stuck_since is not None:
+            self._stuck_since += stood_s
+
     async def look(self, now_s: float, patience: Patience = USUAL) -> None:
         """The regular look: cut who hangs, ping who has been silent."""
         if self._goodbye is not None:

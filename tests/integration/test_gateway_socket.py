@@ -88,6 +88,21 @@ async def test_who_reads_nothing_for_ten_seconds_is_cut() -> None:
         assert one.cuts("not reading") == 1
 
 
+async def test_the_time_in_which_the_gateway_stood_still_is_held_against_nobody() -> None:
+    async with pair() as one:
+        one.socket.excuse(100)
+        await one.socket.look(100 + USUAL.silence_s - 0.1)
+        assert not one.is_cut()
+    async with pair() as one:
+        one.freeze()
+        await one.socket.look(5)
+        one.socket.excuse(100)
+        await one.socket.look(105 + USUAL.stuck_s - 0.1)
+        assert not one.is_cut()
+        await one.socket.look(105 + USUAL.stuck_s)
+        assert one.is_cut()
+
+
 async def test_who_reads_slowly_is_not_cut() -> None:
     async with pair() as one:
         one.freeze()
