@@ -3,7 +3,7 @@
 Each says to the timeline what it does, and excuses there the sockets that it ends.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -14,6 +14,7 @@ from tests.chaos.chosen import Move
 from tests.chaos.client import Manners
 from tests.chaos.database_moves import DATABASE
 from tests.chaos.lines import LINES
+from tests.chaos.machines import Gateway, Poller
 from tests.chaos.nemesis import Step
 from tests.chaos.world import World
 from tests.facts import eventually
@@ -39,16 +40,20 @@ async def gateway_killed(world: World, step: Step) -> AsyncIterator[None]:
         await gateway.process.start_unready()
 
 
-@asynccontextmanager
-async def gateway_frozen(world: World, step: Step) -> AsyncIterator[None]:
-    """SIGSTOP, SIGCONT."""
-    gateway = chosen.gateway(world, step)
-    with world.timeline.fault("SIGSTOP", gateway.name):
-        gateway.process.freeze()
-        try:
-            yield
-        finally:
-            gateway.process.thaw()
+def frozen(which: Callable[[World, Step], Gateway | Poller]) -> Move:
+    """SIGSTOP, and SIGCONT; another poller may have taken over meanwhile."""
+
+    @asynccontextmanager
+    async def move(world: World, step: Step) -> AsyncIterator[None]:
+        one = which(world, step)
+        with world.timeline.fault("SIGSTOP", one.name):
+            one.process.freeze()
+            try:
+                yield
+            finally:
+                one.process.thaw()
+
+    return move
 
 
 @asynccontextmanager
@@ -96,18 +101,6 @@ async def poller_killed(world: World, step: Step) -> AsyncIterator[None]:
         poller.process.kill()
         yield
         poller.process.launch()
-
-
-@asynccontextmanager
-async def poller_frozen(world: World, step: Step) -> AsyncIterator[None]:
-    """SIGSTOP until the other one has taken over, perhaps; SIGCONT."""
-    poller = chosen.poller(world, step)
-    with world.timeline.fault("SIGSTOP", poller.name):
-        poller.process.freeze()
-        try:
-            yield
-        finally:
-            poller.process.thaw()
 
 
 @asynccontextmanager
@@ -162,12 +155,12 @@ def newcomer(since: int | None) -> Move:
 
 MOVES: Mapping[str, Move] = {
     "gateway killed": gateway_killed,
-    "gateway frozen": gateway_frozen,
+    "gateway frozen": frozen(chosen.gateway),
     "gateway ended": gateway_ended,
     "service killed": service_killed,
     "service ended": service_ended,
     "poller killed": poller_killed,
-    "poller frozen": poller_frozen,
+    "poller frozen": frozen(chosen.poller),
     "provider fails": provider_fails,
     "client comes back": comes_back,
     "client vanishes": vanishes,
